@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Event channels on a libev loop.  See evtchn_hub.h.
+ *
+ * A port that has fired stays masked in the hypervisor until it is unmasked,
+ * so it is read at most once a drain; unmasking happens when the drain has
+ * ended.  That bounds a drain by the number of ports, whatever peers do.
+ */
+#include "hypercall/evtchn_hub.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include <xenevtchn.h>
+
+#define NR_BUCKETS 256u
+
+struct evtchn_port {
+	struct evtchn_hub *hub;
+	evtchn_cb cb;
+	void *arg;
+	uint32_t number;
+	bool closed;                /* freed when the drain ends */
+	bool fired;                 /* on the list of ports to unmask */
+	struct evtchn_port *next;   /* in its bucket; in the dead list */
+	struct evtchn_port *unmask; /* in the list of ports to unmask */
+};
+
+struct evtchn_hub {
+	xenevtchn_handle *xce;
+	struct ev_loop *loop;
+	ev_io io;
+	bool draining;
+	struct evtchn_port *dead; /* closed while draining */
+	struct evtchn_port *buckets[NR_BUCKETS];
+};
+
+static struct evtchn_port **hub_bucket(struct evtchn_hub *hub, uint32_t number)
+{
+	return &hub->buckets[number % NR_BUCKETS];
+}
+
+static struct evtchn_port *hub_find(struct evtchn_hub *hub, uint32_t number)
+{
+	struct evtchn_port *p = *hub_bucket(hub, number);
+
+	while (p && p->number != number)
+		p = p->next;
+	return p;
+}
+
+/* xenevtchn_pending() may block even on a non-blocking descriptor. */
+static bool hub_readable(struct evtchn_hub *hub)
+{
+	struct pollfd pfd = {.fd = xenevtchn_fd(hub->xce), .events = POLLIN};
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLIN);
+}
+
+static void hub_free_dead(struct evtchn_hub *hub)
+{
+	struct evtchn_port *p;
+
+	while ((p = hub->dead)) {
+		hub->dead = p->next;
+		free(p);
+	}
+}
+
+int evtchn_hub_drain(struct evtchn_hub *hub)
+{
+	struct evtchn_port *unmask = NULL, *p;
+	int nr = 0;
+
+	if (hub->draining)
+		return 0;
+	hub->draining = true;
+	while (hub_readable(hub)) {
+		xenevtchn_port_or_error_t number = xenevtchn_pending(hub->xce);
+
+		if (number < 0)
+			break;
+		p = hub_find(hub, (uint32_t)number);
+		if (!p || p->fired)
+			continue;
+		p->fired = true;
+		p->unmask = unmask;
+		unmask = p;
+		p->cb(p, p->arg);
+		nr++;
+	}
+	for (p = unmask; p; p = p->unmask) {
+		p->fired = false;
+		if (!p->closed)
+			xenevtchn_unmask(hub->xce, p->number);
+	}
+	hub->draining = false;
+	hub_free_dead(hub);
+	return nr;
+}
+
+static void hub_io(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)loop;
+	(void)revents;
+	evtchn_hub_drain(io->data);
+}
+
+int evtchn_hub_open(struct evtchn_hub **out, struct ev_loop *loop)
+{
+	struct evtchn_hub *hub = calloc(1, sizeof(*hub));
+	int err;
+
+	if (!hub)
+		return -ENOMEM;
+	hub->loop = loop;
+	hub->xce = xenevtchn_open(NULL, 0);
+	if (!hub->xce) {
+		err = -errno;
+		free(hub);
+		return err;
+	}
+	ev_io_init(&hub->io, hub_io, xenevtchn_fd(hub->xce), EV_READ);
+	hub->io.data = hub;
+	ev_io_start(loop, &hub->io);
+	ev_unref(loop);
+	*out = hub;
+	return 0;
+}
+
+void evtchn_hub_close(struct evtchn_hub *hub)
+{
+	if (!hub)
+		return;
+	assert(!hub->draining);
+	for (unsigned int i = 0; i < NR_BUCKETS; i++) {
+		while (hub->buckets[i])
+			evtchn_port_close(hub->buckets[i]);
+	}
+	ev_ref(hub->loop);
+	ev_io_stop(hub->loop, &hub->io);
+	xenevtchn_close(hub->xce);
+	free(hub);
+}
+
+/* Takes over an open local port; closes it when there is no memory. */
+static int hub_add(struct evtchn_hub *hub, xenevtchn_port_or_error_t number,
+		   evtchn_cb cb, void *arg, struct evtchn_port **port)
+{
+	struct evtchn_port *p;
+
+	if (number < 0)
+		return -errno;
+	p = calloc(1, sizeof(*p));
+	if (!p) {
+		xenevtchn_unbind(hub->xce, (evtchn_port_t)number);
+		return -ENOMEM;
+	}
+	p->hub = hub;
+	p->cb = cb;
+	p->arg = arg;
+	p->number = (uint32_t)number;
+	p->next = *hub_bucket(hub, p->number);
+	*hub_bucket(hub, p->number) = p;
+	*port = p;
+	return 0;
+}
+
+int evtchn_hub_bind_interdomain(struct evtchn_hub *hub, uint32_t domid,
+				uint32_t remote_port, evtchn_cb cb, void *arg,
+				struct evtchn_port **port)
+{
+	return hub_add(hub,
+		       xenevtchn_bind_interdomain(hub->xce, domid, remote_port),
+		       cb, arg, port);
+}
+
+int evtchn_hub_alloc_unbound(struct evtchn_hub *hub, uint32_t domid,
+			     evtchn_cb cb, void *arg, struct evtchn_port **port)
+{
+	return hub_add(hub, xenevtchn_bind_unbound_port(hub->xce, domid), cb,
+		       arg, port);
+}
+
+void evtchn_port_close(struct evtchn_port *port)
+{
+	struct evtchn_port **link;
+	struct evtchn_hub *hub;
+
+	if (!port)
+		return;
+	hub = port->hub;
+	assert(!port->closed);
+	for (link = hub_bucket(hub, port->number); *link != port;)
+		link = &(*link)->next;
+	*link = port->next;
+	xenevtchn_unbind(hub->xce, port->number);
+	port->closed = true;
+	if (!hub->draining) {
+		free(port);
+		return;
+	}
+	port->next = hub->dead;
+	hub->dead = port;
+}
+
+uint32_t evtchn_port_number(const struct evtchn_port *port)
+{
+	return port->number;
+}
+
+int evtchn_port_notify(struct evtchn_port *port)
+{
+	return xenevtchn_notify(port->hub->xce, port->number) < 0 ? -errno : 0;
+}
