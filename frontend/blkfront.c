@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+/*
+ * libblkfront: opening and closing a disk, and its state as seen by all.
+ *
+ * The handshake with the backend runs in the control thread
+ * (blkfront_xenbus.c); here is what waits for it and what it leaves behind.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/blkfront_int.h"
+#include "hypercall/log.h"
+
+#define DEFAULT_BUFFER_PAGES 512u
+#define DEFAULT_WAIT_MS      10000u
+
+/* An older caller's struct is shorter; what it does not know is 0. */
+static int take_options(struct blkfront *bf, const struct blkfront_options *opt)
+{
+	struct blkfront_options *o = &bf->opt;
+
+	if (opt && opt->size > sizeof(*opt))
+		return -EINVAL;
+	if (opt)
+		memcpy(o, opt, opt->size);
+	o->size = sizeof(*o);
+	if (!o->nr_queues)
+		o->nr_queues = 1;
+	if (o->nr_queues > BLKFRONT_MAX_QUEUES)
+		o->nr_queues = BLKFRONT_MAX_QUEUES;
+	if (!o->ring_pages || o->ring_pages > BLK_RING_MAX_PAGES)
+		o->ring_pages = BLK_RING_MAX_PAGES;
+	if (!o->max_indirect_segs ||
+	    o->max_indirect_segs > BLK_MAX_INDIRECT_SEGS)
+		o->max_indirect_segs = BLK_MAX_INDIRECT_SEGS;
+	if (!o->buffer_pages)
+		o->buffer_pages = DEFAULT_BUFFER_PAGES;
+	if (!o->wait_ms)
+		o->wait_ms = DEFAULT_WAIT_MS;
+	return blk_abi_parse(o->protocol, &bf->abi);
+}
+
+void blkfront_end(struct blkfront *bf, int err, const char *fmt, ...)
+{
+	int none = 0;
+	unsigned int i;
+	va_list ap;
+
+	if (!atomic_compare_exchange_strong(&bf->status, &none, err))
+		return;
+	pthread_mutex_lock(&bf->lock);
+	va_start(ap, fmt);
+	vsnprintf(bf->reason.text, sizeof(bf->reason.text), fmt, ap);
+	va_end(ap);
+	/* blkfront_open() hands its reason to the caller. */
+	if (bf->phase != PHASE_OPENING)
+		log_line(err == -EIO ? LOG_LEVEL_ERR : LOG_LEVEL_INFO, bf->who,
+			 "%s", bf->reason.text);
+	bf->phase = PHASE_ENDED;
+	pthread_cond_broadcast(&bf->changed);
+	pthread_mutex_unlock(&bf->lock);
+	for (i = 0; i < bf->nr_queues; i++)
+		blkfront_queue_wake(bf->queues[i]);
+	blkfront_xenbus_poke(bf);
+}
+
+static void bf_free(struct blkfront *bf)
+{
+	unsigned int i;
+
+	for (i = 0; i < bf->nr_queues; i++)
+		blkfront_queue_destroy(bf->queues[i]);
+	if (bf->gntshr)
+		xengntshr_close(bf->gntshr);
+	pthread_cond_destroy(&bf->changed);
+	pthread_mutex_destroy(&bf->lock);
+	free(bf);
+}
+
+static struct blkfront *bf_alloc(unsigned int devid)
+{
+	struct blkfront *bf = calloc(1, sizeof(*bf));
+
+	if (!bf)
+		return NULL;
+	bf->devid = devid;
+	snprintf(bf->who, sizeof(bf->who), "vbd/%u", devid);
+	pthread_mutex_init(&bf->lock, NULL);
+	pthread_cond_init(&bf->changed, NULL);
+	return bf;
+}
+
+/* The control thread keeps the time, so this always ends. */
+static int wait_connected(struct blkfront *bf, char *errbuf, size_t size)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&bf->lock);
+	while (bf->phase == PHASE_OPENING)
+		pthread_cond_wait(&bf->changed, &bf->lock);
+	if (bf->phase == PHASE_ENDED) {
+		err = atomic_load(&bf->status);
+		if (errbuf && size)
+			snprintf(errbuf, size, "%s: %s", bf->who,
+				 bf->reason.text);
+	}
+	pthread_mutex_unlock(&bf->lock);
+	return err;
+}
+
+int blkfront_open(struct blkfront **out, unsigned int devid,
+		  const struct blkfront_options *opt, char *errbuf,
+		  size_t errbuf_size)
+{
+	struct blkfront *bf = bf_alloc(devid);
+	const char *what = "out of memory";
+	int err = -ENOMEM;
+
+	*out = NULL;
+	if (!bf)
+		goto fail;
+	what = "bad option";
+	err = take_options(bf, opt);
+	if (err)
+		goto fail;
+	what = "cannot share memory (xengntshr_open)";
+	bf->gntshr = xengntshr_open(NULL, 0);
+	err = bf->gntshr ? 0 : -errno;
+	if (err)
+		goto fail;
+	what = "cannot start the control thread";
+	err = blkfront_xenbus_start(bf);
+	if (err)
+		goto fail;
+	err = wait_connected(bf, errbuf, errbuf_size);
+	if (err) {
+		blkfront_close(bf);
+		return err;
+	}
+	*out = bf;
+	return 0;
+fail:
+	if (errbuf && errbuf_size)
+		snprintf(errbuf, errbuf_size, "vbd/%u: %s: %s", devid, what,
+			 strerror(-err));
+	if (bf)
+		bf_free(bf);
+	return err;
+}
+
+void blkfront_close(struct blkfront *bf)
+{
+	unsigned int i;
+	int none = 0;
+
+	if (!bf)
+		return;
+	atomic_store(&bf->closing, true);
+	blkfront_xenbus_stop(bf);
+	atomic_compare_exchange_strong(&bf->status, &none, -ENODEV);
+	for (i = 0; i < bf->nr_queues; i++)
+		blkfront_queue_finish(bf->queues[i]);
+	bf_free(bf);
+}
+
+void blkfront_get_info(struct blkfront *bf, struct blkfront_info *info)
+{
+	pthread_mutex_lock(&bf->lock);
+	*info = bf->info;
+	pthread_mutex_unlock(&bf->lock);
+}
+
+int blkfront_status(struct blkfront *bf)
+{
+	return atomic_load(&bf->status);
+}
+
+unsigned int blkfront_nr_queues(struct blkfront *bf)
+{
+	return bf->nr_queues;
+}
+
+struct blkfront_queue *blkfront_queue(struct blkfront *bf, unsigned int index)
+{
+	return index < bf->nr_queues ? bf->queues[index] : NULL;
+}
