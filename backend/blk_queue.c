@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A ring: connecting to it, taking requests in batches, publishing responses
+ * in batches, stopping.  The order of stores to the journal is in
+ * blk_journal.h.
+ */
+#include "backend/blk_queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <xen/io/blkif.h>
+
+#include "backend/blk_queue_priv.h"
+
+#define LOG_BURST       3u
+#define LOG_INTERVAL_MS 10000u
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- logging of what a peer or a store can cause ---- */
+
+static const char *op_name(const struct blk_req *req)
+{
+	static const char *const names[] = {
+		[BLKIF_OP_READ] = "read",
+		[BLKIF_OP_WRITE] = "write",
+		[BLKIF_OP_WRITE_BARRIER] = "write barrier",
+		[BLKIF_OP_FLUSH_DISKCACHE] = "flush",
+		[BLKIF_OP_DISCARD] = "discard",
+	};
+
+	if (req->op < sizeof(names) / sizeof(names[0]) && names[req->op])
+		return names[req->op];
+	return "unknown operation";
+}
+
+void blk_queue_log_refused(struct blk_request *r, const char *why)
+{
+	const struct blk_req *req = &r->slot->req;
+	struct blk_queue *q = r->q;
+	uint32_t missed = 0;
+
+	if (!log_limit_ok(&q->log_refused, LOG_BURST, LOG_INTERVAL_MS, &missed))
+		return;
+	if (missed)
+		log_warn(q->cfg.name, "%u more bad requests", missed);
+	log_warn(q->cfg.name,
+		 "%s%s (%u) of %u segments at sector %llu refused: %s",
+		 req->indirect ? "indirect " : "", op_name(req), req->op,
+		 req->nr_segs, (unsigned long long)req->sector_512, why);
+}
+
+void blk_queue_log_failed(struct blk_request *r, int err)
+{
+	const struct blk_req *req = &r->slot->req;
+	struct blk_queue *q = r->q;
+	uint32_t missed = 0;
+
+	if (!log_limit_ok(&q->log_failed, LOG_BURST, LOG_INTERVAL_MS, &missed))
+		return;
+	if (missed)
+		log_err(q->cfg.name, "%u more requests failed", missed);
+	log_err(q->cfg.name, "%s of %u bytes at sector %llu failed: %s",
+		op_name(req), r->bytes, (unsigned long long)req->sector_512,
+		strerror(-err));
+}
+
+/* ---- answering ---- */
+
+static void put_response(struct blk_queue *q, uint32_t slot_index)
+{
+	struct blk_slot *s = &q->journal.slot[slot_index];
+	struct blk_rsp rsp = {
+		.id = s->req.id,
+		.op = s->req.op, /* of an indirect one the inner, as Linux */
+		.status = s->status,
+	};
+
+	s->rsp_idx = q->ring.rsp_prod_pvt;
+	atomic_store_explicit(&s->put, 1, memory_order_release);
+	blk_back_ring_put(&q->ring, &rsp);
+	q->unpublished[q->nr_unpublished++] = slot_index;
+}
+
+static void answer(struct blk_request *r, int status)
+{
+	struct blk_queue *q = r->q;
+	struct blk_slot *s = r->slot;
+
+	if (status == BLKIF_RSP_EOPNOTSUPP)
+		blk_count(&q->stats->unsupported, 1);
+	else if (status != BLKIF_RSP_OKAY)
+		blk_count(&q->stats->errors, 1);
+	atomic_store_explicit(&s->put, 0, memory_order_relaxed);
+	s->status = (int16_t)status;
+	atomic_store_explicit(&s->state, BLK_SLOT_DONE, memory_order_release);
+	/* a peer that broke the protocol gets nothing written any more */
+	if (!q->broken)
+		put_response(q, (uint32_t)(s - q->journal.slot));
+}
+
+void blk_queue_finish(struct blk_request *r, int status)
+{
+	struct blk_queue *q = r->q;
+
+	q->in_flight--;
+	if (q->barrier == r)
+		q->barrier = NULL;
+	if (r->answered) {
+		/* the slot waited for this before it could be used again */
+		r->answered = false;
+		return;
+	}
+	answer(r, status);
+}
+
+/* Slots become free when their responses are visible; not before, or a
+ * successor would not know of them. */
+static int publish(struct blk_queue *q)
+{
+	uint32_t i, nr = q->nr_unpublished;
+	uint64_t now;
+
+	if (!nr)
+		return 0;
+	atomic_store_explicit(&q->journal.head->rsp_prod, q->ring.rsp_prod_pvt,
+			      memory_order_release);
+	if (blk_back_ring_publish(&q->ring)) {
+		evtchn_port_notify(q->port);
+		blk_count(&q->stats->events_sent, 1);
+	} else {
+		blk_count(&q->stats->events_suppressed, 1);
+	}
+	now = now_ns();
+	for (i = 0; i < nr; i++) {
+		uint32_t slot = q->unpublished[i];
+		uint64_t taken = q->req[slot].taken_ns;
+
+		blk_count(&q->stats->latency_ns[blk_hist_bucket(now - taken)],
+			  1);
+		atomic_store_explicit(&q->journal.slot[slot].state,
+				      BLK_SLOT_FREE, memory_order_release);
+		q->free_slot[q->nr_free++] = slot;
+	}
+	q->nr_unpublished = 0;
+	return (int)nr;
+}
+
+/* ---- taking ---- */
+
+static void violation(struct blk_queue *q, const char *text)
+{
+	q->broken = true;
+	blk_count(&q->stats->violations, 1);
+	q->cfg.violation(q->cfg.arg, text);
+}
+
+/*
+ * Copy what is there into free slots, then step the journal's index over it,
+ * and only then begin: a response overwrites ring slots, so no request may
+ * lead to one before the journal has it.
+ */
+static void take(struct blk_queue *q)
+{
+	int avail = blk_back_ring_avail(&q->ring);
+	uint64_t now;
+
+	if (avail < 0) {
+		violation(q, "the frontend's request index is further ahead "
+			     "than its ring has room for");
+		return;
+	}
+	if (!avail)
+		return;
+	now = now_ns();
+	while (avail-- > 0 && q->nr_free) {
+		uint32_t slot = q->free_slot[--q->nr_free];
+		struct blk_slot *s = &q->journal.slot[slot];
+
+		s->req_idx = q->ring.req_cons;
+		blk_back_ring_get(&q->ring, &s->req);
+		atomic_store_explicit(&s->state, BLK_SLOT_TAKEN,
+				      memory_order_release);
+		q->req[slot].taken_ns = now;
+		q->ready[q->nr_ready++] = slot;
+	}
+	q->in_flight += q->nr_ready;
+	atomic_store_explicit(&q->journal.head->req_cons, q->ring.req_cons,
+			      memory_order_release);
+}
+
+/* A barrier waits until it is alone, and all after it wait for the barrier. */
+static bool must_wait(const struct blk_queue *q, const struct blk_request *r)
+{
+	return q->barrier ||
+	       (blk_request_is_barrier(r) && q->in_flight > q->nr_ready);
+}
+
+static int begin(struct blk_queue *q, struct blk_request *r)
+{
+	int err;
+
+	if (must_wait(q, r))
+		return -EAGAIN;
+	if (blk_request_is_barrier(r))
+		q->barrier = r;
+	err = blk_request_begin(r);
+	if (err == -EAGAIN && q->barrier == r)
+		q->barrier = NULL;
+	return err;
+}
+
+static int begin_ready(struct blk_queue *q)
+{
+	uint32_t i, nr = q->nr_ready;
+
+	for (i = 0; i < nr; i++) {
+		/* in_flight counts those not begun too: these are nr_ready */
+		q->nr_ready = nr - i;
+		if (begin(q, &q->req[q->ready[i]]) == -EAGAIN)
+			break;
+		q->nr_ready--;
+	}
+	if (i && q->nr_ready)
+		memmove(q->ready, q->ready + i,
+			q->nr_ready * sizeof(*q->ready));
+	store_kick(&q->store);
+	return (int)i;
+}
+
+static void tell_when_stopped(struct blk_queue *q)
+{
+	if (q->stopping && !q->in_flight && !q->told) {
+		q->told = true;
+		q->cfg.stopped(q->cfg.arg);
+	}
+}
+
+static int queue_poll(struct io_poller *p)
+{
+	struct blk_queue *q = (struct blk_queue *)p;
+	int done = 0;
+
+	if (!q->broken && !q->aborting) {
+		if (!q->nr_ready && !q->stopping)
+			take(q);
+		if (q->nr_ready)
+			done += begin_ready(q);
+	}
+	if (!q->broken)
+		done += publish(q);
+	if (q->stopping)
+		tell_when_stopped(q);
+	return done;
+}
+
+static bool queue_arm(struct io_poller *p)
+{
+	struct blk_queue *q = (struct blk_queue *)p;
+
+	/* those that wait go on when the store has finished another */
+	if (q->broken || q->stopping || q->nr_ready)
+		return false;
+	return blk_back_ring_arm(&q->ring);
+}
+
+static void on_event(struct evtchn_port *port, void *arg)
+{
+	struct blk_queue *q = arg;
+
+	/* the loop polls before it sleeps again: nothing else to do here */
+	(void)port;
+	blk_count(&q->stats->events_received, 1);
+}
+
+static void on_idle(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	struct blk_queue *q = w->data;
+
+	(void)revents;
+	grant_cache_tick(q->cache, now_ns() / 1000000u);
+	if (!grant_cache_expire(q->cache, BLK_GRANT_IDLE_MS))
+		ev_timer_stop(ev, w);
+}
+
+/* ---- connecting ---- */
+
+static int alloc_tables(struct blk_queue *q, uint32_t nr)
+{
+	size_t reqs = nr * sizeof(struct blk_request);
+	size_t iovs = nr * sizeof(struct iovec[BLK_MAX_INDIRECT_SEGS]);
+	size_t uses = nr * sizeof(struct grant_ref_use[BLK_MAX_INDIRECT_SEGS]);
+	size_t stacks = 3 * nr * sizeof(uint32_t);
+	struct iovec(*iov)[BLK_MAX_INDIRECT_SEGS];
+	struct grant_ref_use(*use)[BLK_MAX_INDIRECT_SEGS];
+	uint32_t i;
+
+	/* address space: pages come when a slot is used so deeply */
+	q->tables_size = reqs + iovs + uses + stacks;
+	q->tables = mmap(NULL, q->tables_size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (q->tables == MAP_FAILED) {
+		q->tables = NULL;
+		return -ENOMEM;
+	}
+	q->req = q->tables;
+	iov = (void *)((char *)q->tables + reqs);
+	use = (void *)((char *)iov + iovs);
+	q->free_slot = (void *)((char *)use + uses);
+	q->unpublished = q->free_slot + nr;
+	q->ready = q->unpublished + nr;
+	for (i = 0; i < nr; i++) {
+		q->req[i].q = q;
+		q->req[i].slot = &q->journal.slot[i];
+		q->req[i].iov = iov[i];
+		q->req[i].use = use[i];
+	}
+	if (q->cfg.persistent)
+		return 0;
+	q->bounce = mmap(NULL, (size_t)nr * BLK_BOUNCE_SLOT,
+			 PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (q->bounce == MAP_FAILED) {
+		q->bounce = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int map_ring(struct blk_queue *q, struct xs_err *err)
+{
+	const struct blk_queue_config *cfg = &q->cfg;
+
+	q->ring_pages = xengnttab_map_domain_grant_refs(
+		q->loop->gnttab, cfg->ring_pages, cfg->fe_domid,
+		q->cfg.ring_ref, PROT_READ | PROT_WRITE);
+	if (!q->ring_pages) {
+		int e = errno ? -errno : -EINVAL;
+
+		xs_err_set(err,
+			   "queue %u: ring reference %u%s of domain %u cannot "
+			   "be mapped: %s",
+			   cfg->index, cfg->ring_ref[0],
+			   cfg->ring_pages > 1 ? " (or a following one)" : "",
+			   cfg->fe_domid, strerror(-e));
+		return e;
+	}
+	return 0;
+}
+
+/* Take over what the predecessor left: see blk_journal.h. */
+static void resume(struct blk_queue *q)
+{
+	uint64_t now = now_ns();
+	uint32_t i;
+
+	for (i = 0; i < q->journal.nr_slots; i++) {
+		struct blk_slot *s = &q->journal.slot[i];
+
+		if (!blk_slot_is_owed(&q->journal, s)) {
+			atomic_store(&s->state, BLK_SLOT_FREE);
+			q->free_slot[q->nr_free++] = i;
+			continue;
+		}
+		q->req[i].taken_ns = now;
+		blk_count(&q->stats->resumed, 1);
+		if (atomic_load(&s->state) == BLK_SLOT_DONE) {
+			put_response(q, i);
+		} else {
+			q->ready[q->nr_ready++] = i;
+			q->in_flight++;
+		}
+	}
+}
+
+static int attach_ring(struct blk_queue *q, struct xs_err *err)
+{
+	const struct blk_queue_config *cfg = &q->cfg;
+	uint32_t nr = blk_ring_entries(cfg->abi, cfg->ring_pages);
+	uint32_t cons, prod, i;
+	int e;
+
+	if (cfg->resume) {
+		cons = atomic_load(&q->journal.head->req_cons);
+		prod = atomic_load(&q->journal.head->rsp_prod);
+	} else {
+		cons = prod = blk_back_ring_peek_rsp_prod(q->ring_pages);
+	}
+	e = blk_back_ring_init(&q->ring, q->ring_pages, cfg->ring_pages,
+			       cfg->abi, cons, prod);
+	if (e) {
+		xs_err_set(err, "queue %u: impossible ring indices %u and %u",
+			   cfg->index, cons, prod);
+		return e;
+	}
+	if (cfg->resume) {
+		/* the predecessor may have died between journal and ring */
+		blk_back_ring_republish(&q->ring);
+		resume(q);
+		return 0;
+	}
+	blk_journal_start(&q->journal, cons, prod);
+	for (i = nr; i-- > 0;)
+		q->free_slot[q->nr_free++] = i;
+	return 0;
+}
+
+static int open_journal(struct blk_queue *q, struct xs_err *err)
+{
+	const struct blk_queue_config *cfg = &q->cfg;
+	int e = blk_journal_map(&q->journal, cfg->journal_fd, cfg->index,
+				blk_ring_entries(cfg->abi, cfg->ring_pages));
+
+	if (!e && cfg->resume)
+		e = blk_journal_check(&q->journal);
+	if (e)
+		xs_err_set(err, "queue %u: the journal cannot be used: %s",
+			   cfg->index, strerror(-e));
+	return e;
+}
+
+static int open_grants(struct blk_queue *q, struct xs_err *err)
+{
+	int e = grant_cache_create(&q->cache, q->loop->gnttab, q->cfg.fe_domid,
+				   BLK_CACHE_MAX_PAGES, true);
+
+	if (e)
+		xs_err_set(err, "no memory for the grant cache");
+	grant_copy_init(&q->copy, q->loop->gnttab, q->cfg.fe_domid);
+	return e;
+}
+
+static int bind_port(struct blk_queue *q, struct xs_err *err)
+{
+	int e = evtchn_hub_bind_interdomain(q->loop->hub, q->cfg.fe_domid,
+					    q->cfg.event_channel, on_event, q,
+					    &q->port);
+
+	if (e)
+		xs_err_set(err,
+			   "queue %u: event channel %u of domain %u cannot be "
+			   "bound: %s",
+			   q->cfg.index, q->cfg.event_channel, q->cfg.fe_domid,
+			   strerror(-e));
+	return e;
+}
+
+int blk_queue_open(struct blk_queue **out, const struct blk_queue_config *cfg,
+		   struct xs_err *err)
+{
+	struct blk_queue *q = calloc(1, sizeof(*q));
+	int e;
+
+	if (!q) {
+		xs_err_set(err, "no memory for a queue");
+		return -ENOMEM;
+	}
+	q->cfg = *cfg;
+	q->limits = cfg->limits;
+	q->stats = cfg->stats;
+	q->loop = cfg->loop;
+	ev_init(&q->idle, on_idle);
+	q->idle.repeat = BLK_GRANT_IDLE_MS / 1000.0 / 2;
+	q->idle.data = q;
+	e = open_journal(q, err);
+	if (!e)
+		e = alloc_tables(q, q->journal.nr_slots);
+	if (!e)
+		e = open_grants(q, err);
+	if (!e)
+		e = store_attach(&q->store, cfg->store, q->loop, err);
+	if (!e)
+		e = map_ring(q, err);
+	if (!e)
+		e = attach_ring(q, err);
+	if (!e)
+		e = bind_port(q, err);
+	if (e) {
+		blk_queue_close(q);
+		return e;
+	}
+	*out = q;
+	return 0;
+}
+
+void blk_queue_start(struct blk_queue *q)
+{
+	q->poller.poll = queue_poll;
+	q->poller.arm = queue_arm;
+	io_loop_add_poller(q->loop, &q->poller);
+	/* a frontend that was notified of nothing while nobody was bound */
+	if (q->cfg.resume)
+		evtchn_port_notify(q->port);
+}
+
+/* ---- stopping ---- */
+
+/* Everything not finished gets its error now; what the store still has keeps
+ * its pages until it lets go. */
+static void answer_all(struct blk_queue *q)
+{
+	uint32_t i;
+
+	for (i = 0; i < q->nr_ready; i++)
+		blk_queue_finish(&q->req[q->ready[i]], BLKIF_RSP_ERROR);
+	q->nr_ready = 0;
+	for (i = 0; i < q->journal.nr_slots; i++) {
+		struct blk_request *r = &q->req[i];
+
+		if (atomic_load(&r->slot->state) != BLK_SLOT_TAKEN)
+			continue;
+		answer(r, BLKIF_RSP_ERROR);
+		r->answered = true;
+	}
+}
+
+void blk_queue_stop(struct blk_queue *q, bool abort)
+{
+	q->stopping = true;
+	if (abort && !q->aborting) {
+		q->aborting = true;
+		answer_all(q);
+		/* slots of answered ones stay with the store: nothing is taken
+		 * any more, so none is used again */
+		if (!q->broken)
+			publish(q);
+		store_cancel(&q->store);
+	}
+	tell_when_stopped(q);
+}
+
+void blk_queue_close(struct blk_queue *q)
+{
+	if (!q)
+		return;
+	ev_timer_stop(q->loop->ev, &q->idle);
+	if (q->poller.poll)
+		io_loop_del_poller(q->loop, &q->poller);
+	evtchn_port_close(q->port);
+	if (q->store.ops)
+		store_detach(&q->store);
+	grant_cache_destroy(q->cache);
+	if (q->ring_pages)
+		xengnttab_unmap(q->loop->gnttab, q->ring_pages,
+				q->cfg.ring_pages);
+	if (q->bounce)
+		munmap(q->bounce,
+		       (size_t)q->journal.nr_slots * BLK_BOUNCE_SLOT);
+	if (q->tables)
+		munmap(q->tables, q->tables_size);
+	blk_journal_unmap(&q->journal);
+	free(q);
+}
+
+void blk_queue_set_size(struct blk_queue *q, uint64_t nr_sects_512)
+{
+	q->limits.nr_sects_512 = nr_sects_512;
+}

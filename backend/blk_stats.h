@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counters and latencies of one disk, in memory that the worker writes and the
+ * supervisor reads (and nobody else has).  One struct a queue, so that loops
+ * do not share cache lines; the reader adds them up.  Plain relaxed stores: a
+ * reader may see a moment's skew, never a torn number.
+ */
+#ifndef XENSPLIT_BACKEND_BLK_STATS_H
+#define XENSPLIT_BACKEND_BLK_STATS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Every counter, once: name as in `xensplit stats --json`, and what it is. */
+#define BLK_COUNTERS(X)                                                  \
+	X(read_requests, "read requests taken")                          \
+	X(write_requests, "write and barrier requests taken")            \
+	X(flush_requests, "flushes taken")                               \
+	X(discard_requests, "discards taken")                            \
+	X(indirect_requests, "of the requests, indirect ones")           \
+	X(read_bytes, "bytes read from the store")                       \
+	X(write_bytes, "bytes written to the store")                     \
+	X(errors, "requests answered with an error")                     \
+	X(unsupported, "requests answered with not supported")           \
+	X(violations, "impossible ring indices")                         \
+	X(grants_mapped, "pages mapped")                                 \
+	X(grants_unmapped, "pages unmapped")                             \
+	X(grants_reused, "pages found mapped already")                   \
+	X(grant_copy_bytes, "bytes moved by grant copy")                 \
+	X(grant_copy_calls, "grant copy calls")                          \
+	X(bounce_bytes, "bytes copied by the CPU on top of that")        \
+	X(events_received, "event channel notifications received")       \
+	X(events_sent, "notifications sent")                             \
+	X(events_suppressed, "publications that needed no notification") \
+	X(store_ops, "operations given to the store")                    \
+	X(resumed, "requests taken over from a worker that died")
+
+/* Log-linear histogram: 8 sub-buckets in each power of two of nanoseconds. */
+#define BLK_HIST_BUCKETS 320u
+
+struct blk_queue_stats {
+#define X(name, help) _Alignas(8) atomic_uint_fast64_t name;
+	BLK_COUNTERS(X)
+#undef X
+	/* from taking a request to putting its response */
+	atomic_uint_fast64_t latency_ns[BLK_HIST_BUCKETS];
+	_Alignas(64) char end[0];
+};
+
+#define BLK_MAX_QUEUES 16u
+struct blk_disk_stats {
+	struct blk_queue_stats queue[BLK_MAX_QUEUES];
+};
+
+static inline void blk_count(atomic_uint_fast64_t *counter, uint64_t n)
+{
+	/* one writer: a load and a store, no locked instruction */
+	atomic_store_explicit(
+		counter,
+		atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
+}
+
+unsigned int blk_hist_bucket(uint64_t ns);
+/* Upper bound of a bucket, in ns. */
+uint64_t blk_hist_bound(unsigned int bucket);
+/* Value at quantile (0..1) of the summed histograms of nr queues; 0 if empty.
+ */
+uint64_t blk_hist_quantile(const struct blk_disk_stats *s, unsigned int nr,
+			   double quantile);
+
+#endif

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/* What can be asked at the control socket, as a table. */
+#include "backend/control_commands.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "backend/super.h"
+#include "backend/worker_handle.h"
+
+static json_t *error(const char *text)
+{
+	return json_pack("{s:s}", "error", text);
+}
+
+static json_t *show_device(struct device *dev, bool full)
+{
+	json_t *obj = json_pack(
+		"{s:s, s:i, s:I, s:s, s:b}", "device", dev->name, "domid",
+		(int)dev->fe_domid, "devid", (json_int_t)dev->devid, "state",
+		xenbus_state_name(dev->state), "online", (int)dev->online);
+
+	if (obj && dev->error.text[0]) {
+		json_t *text = json_string(dev->error.text);
+
+		json_object_set_new(obj, "error",
+				    text ? text : json_string("(not UTF-8)"));
+	}
+	if (obj && dev->priv)
+		dev->class->stats(dev, obj, full);
+	return obj;
+}
+
+static json_t *show_workers(struct supervisor *super)
+{
+	json_t *list = json_array();
+	struct worker_handle *w;
+
+	for (w = LIST_FIRST(&super->workers); w; w = worker_next(w))
+		json_array_append_new(list,
+				      json_pack("{s:i, s:i, s:i}", "domid",
+						(int)worker_domid(w), "pid",
+						(int)worker_pid(w), "restarts",
+						(int)worker_restarts(w)));
+	return list;
+}
+
+static json_t *show(struct supervisor *super, const json_t *question, bool full)
+{
+	const char *name = json_string_value(
+		json_object_get(question, "device"));
+	json_t *list = json_array();
+	struct device *dev;
+
+	TAILQ_FOREACH(dev, &super->devices, all)
+	if (!name || !strcmp(name, dev->name))
+		json_array_append_new(list, show_device(dev, full));
+	return json_pack("{s:o, s:o}", "devices", list, "workers",
+			 show_workers(super));
+}
+
+static json_t *cmd_list(struct supervisor *super, const json_t *question)
+{
+	return show(super, question, false);
+}
+
+static json_t *cmd_stats(struct supervisor *super, const json_t *question)
+{
+	return show(super, question, true);
+}
+
+static json_t *cmd_version(struct supervisor *super, const json_t *question)
+{
+	(void)question;
+	return json_pack("{s:s, s:s, s:i}", "program", "xensplitd", "version",
+			 super->opt->version, "domid", (int)super->domid);
+}
+
+static json_t *cmd_resize(struct supervisor *super, const json_t *question)
+{
+	const char *name = json_string_value(
+		json_object_get(question, "device"));
+	struct device *dev = name ? super_find(super, name) : NULL;
+
+	if (!dev)
+		return error("no such device");
+	dev->recheck = true;
+	device_mark(dev);
+	return json_pack("{s:s}", "device", dev->name);
+}
+
+static const struct {
+	const char *name;
+	json_t *(*fn)(struct supervisor *super, const json_t *question);
+} commands[] = {
+	{"list", cmd_list},
+	{"stats", cmd_stats},
+	{"version", cmd_version},
+	{"resize", cmd_resize},
+};
+
+json_t *control_answer(struct supervisor *super, const json_t *question)
+{
+	const char *name = json_string_value(
+		json_object_get(question, "command"));
+	json_t *answer = NULL;
+	unsigned int i;
+
+	if (!name)
+		return error("not an object with a \"command\"");
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(name, commands[i].name))
+			answer = commands[i].fn(super, question);
+	return answer ? answer : error("unknown command");
+}

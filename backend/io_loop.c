@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Data threads and their adaptive polling.
+ *
+ * Waking a sleeping thread costs some hundred times what a cache line's way
+ * from core to core costs, so a loop that expects work soon looks for it a
+ * while before it sleeps.  How long is learnt as the kernel's halt polling
+ * does: a sleep that ended within the bound means that polling would have
+ * caught it, so poll longer; one that lasted much longer means polling was
+ * waste, so poll shorter, down to not at all.  An idle disk costs nothing.
+ */
+#include "backend/io_loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+
+#include "backend/uring_engine.h"
+
+#define POLL_START_NS   5000u    /* first step when polling begins to pay */
+#define TURN_MAX_NS     1000000u /* other descriptors get their turn then */
+#define LOOP_STACK_SIZE (256u * 1024u)
+
+struct io_loop_private {
+	pthread_t thread;
+	unsigned int index;
+	ev_async wake;
+	ev_prepare before_sleep;
+	ev_check after_sleep;
+	ev_idle awake;
+	struct io_poller *pollers;
+	uint64_t poll_max_ns, poll_ns, slept_at_ns;
+	bool stop;
+	/* one call at a time; all under lock */
+	pthread_mutex_t lock;
+	pthread_cond_t called;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static inline void cpu_relax(void)
+{
+	__builtin_ia32_pause();
+}
+
+static int poll_all(struct io_loop_private *p)
+{
+	struct io_poller *poller, *next;
+	int done = 0;
+
+	for (poller = p->pollers; poller; poller = next) {
+		next = poller->next;
+		done += poller->poll(poller);
+	}
+	return done;
+}
+
+static bool arm_all(struct io_loop_private *p)
+{
+	struct io_poller *poller, *next;
+	bool work = false;
+
+	for (poller = p->pollers; poller; poller = next) {
+		next = poller->next;
+		work |= poller->arm(poller);
+	}
+	return work;
+}
+
+/* Poll for poll_ns after the last work that was found; true: a whole turn's
+ * time was spent and there may be more. */
+static bool poll_while_it_pays(struct io_loop *loop)
+{
+	struct io_loop_private *p = loop->priv;
+	uint64_t start = now_ns(), last = start, now;
+	bool worked = false;
+
+	for (;;) {
+		if (poll_all(p)) {
+			worked = true;
+			last = now_ns();
+			if (last - start >= TURN_MAX_NS)
+				break;
+			continue;
+		}
+		if (!p->poll_ns)
+			break;
+		cpu_relax();
+		now = now_ns();
+		if (now - last >= p->poll_ns || now - start >= TURN_MAX_NS)
+			break;
+	}
+	if (worked)
+		loop->polls_useful++;
+	else if (p->poll_ns)
+		loop->polls_useless++;
+	return worked && last - start >= TURN_MAX_NS;
+}
+
+static void before_sleep(struct ev_loop *ev, ev_prepare *w, int revents)
+{
+	struct io_loop *loop = w->data;
+	struct io_loop_private *p = loop->priv;
+
+	(void)revents;
+	if (!p->pollers) {
+		ev_idle_stop(ev, &p->awake);
+		p->slept_at_ns = 0;
+		return;
+	}
+	if (poll_while_it_pays(loop) || arm_all(p)) {
+		ev_idle_start(ev, &p->awake);
+		p->slept_at_ns = 0;
+		return;
+	}
+	ev_idle_stop(ev, &p->awake);
+	loop->sleeps++;
+	p->slept_at_ns = now_ns();
+}
+
+static void after_sleep(struct ev_loop *ev, ev_check *w, int revents)
+{
+	struct io_loop *loop = w->data;
+	struct io_loop_private *p = loop->priv;
+	uint64_t slept;
+
+	(void)ev;
+	(void)revents;
+	if (!p->slept_at_ns || !p->poll_max_ns)
+		return;
+	slept = now_ns() - p->slept_at_ns;
+	p->slept_at_ns = 0;
+	if (slept <= p->poll_max_ns) {
+		p->poll_ns = p->poll_ns ? p->poll_ns * 2 : POLL_START_NS;
+		if (p->poll_ns > p->poll_max_ns)
+			p->poll_ns = p->poll_max_ns;
+	} else {
+		p->poll_ns = p->poll_ns > POLL_START_NS ? p->poll_ns / 2 : 0;
+	}
+}
+
+static void stay_awake(struct ev_loop *ev, ev_idle *w, int revents)
+{
+	/* its being active is all it is for: the loop does not block */
+	(void)ev;
+	(void)w;
+	(void)revents;
+}
+
+static void on_wake(struct ev_loop *ev, ev_async *w, int revents)
+{
+	struct io_loop *loop = w->data;
+	struct io_loop_private *p = loop->priv;
+	void (*fn)(void *arg);
+
+	(void)revents;
+	pthread_mutex_lock(&p->lock);
+	fn = p->fn;
+	pthread_mutex_unlock(&p->lock);
+	if (fn) {
+		fn(p->arg);
+		pthread_mutex_lock(&p->lock);
+		p->fn = NULL;
+		pthread_cond_broadcast(&p->called);
+		pthread_mutex_unlock(&p->lock);
+	}
+	if (p->stop)
+		ev_break(ev, EVBREAK_ALL);
+}
+
+void io_loop_call(struct io_loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct io_loop_private *p = loop->priv;
+
+	pthread_mutex_lock(&p->lock);
+	while (p->fn)
+		pthread_cond_wait(&p->called, &p->lock);
+	p->fn = fn;
+	p->arg = arg;
+	ev_async_send(loop->ev, &p->wake);
+	while (p->fn == fn && p->arg == arg)
+		pthread_cond_wait(&p->called, &p->lock);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void request_stop(void *arg)
+{
+	struct io_loop *loop = arg;
+
+	loop->priv->stop = true;
+}
+
+static void *loop_main(void *arg)
+{
+	struct io_loop *loop = arg;
+
+	ev_run(loop->ev, 0);
+	return NULL;
+}
+
+static void start_watchers(struct io_loop *loop)
+{
+	struct io_loop_private *p = loop->priv;
+
+	ev_async_init(&p->wake, on_wake);
+	ev_prepare_init(&p->before_sleep, before_sleep);
+	/* last of all, so that what other prepare watchers do is seen */
+	ev_set_priority(&p->before_sleep, EV_MINPRI);
+	ev_check_init(&p->after_sleep, after_sleep);
+	ev_set_priority(&p->after_sleep, EV_MAXPRI);
+	ev_idle_init(&p->awake, stay_awake);
+	p->wake.data = p->before_sleep.data = p->after_sleep.data = loop;
+	ev_async_start(loop->ev, &p->wake);
+	ev_prepare_start(loop->ev, &p->before_sleep);
+	ev_check_start(loop->ev, &p->after_sleep);
+}
+
+static void io_loop_free(struct io_loop *loop)
+{
+	struct io_loop_private *p = loop->priv;
+
+	if (loop->uring)
+		uring_engine_destroy(loop->uring);
+	evtchn_hub_close(loop->hub);
+	if (loop->gnttab)
+		xengnttab_close(loop->gnttab);
+	if (loop->ev)
+		ev_loop_destroy(loop->ev);
+	if (p) {
+		pthread_cond_destroy(&p->called);
+		pthread_mutex_destroy(&p->lock);
+	}
+	free(p);
+	free(loop);
+}
+
+static int open_handles(struct io_loop *loop, const struct uring_ring *ring)
+{
+	int err;
+
+	loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	if (!loop->ev)
+		return -ENOMEM;
+	loop->gnttab = xengnttab_open(NULL, 0);
+	if (!loop->gnttab)
+		return errno ? -errno : -ENODEV;
+	err = evtchn_hub_open(&loop->hub, loop->ev);
+	if (err)
+		return err;
+	return ring ? uring_engine_create(loop, ring, &loop->uring) : 0;
+}
+
+int io_loop_start(struct io_loop **out, unsigned int index,
+		  unsigned int poll_max_us, const struct uring_ring *ring)
+{
+	struct io_loop *loop = calloc(1, sizeof(*loop));
+	struct io_loop_private *p = calloc(1, sizeof(*p));
+	pthread_attr_t attr;
+	int err;
+
+	if (!loop || !p) {
+		free(loop);
+		free(p);
+		return -ENOMEM;
+	}
+	loop->priv = p;
+	p->index = index;
+	/* alone on a CPU, polling only keeps the peer from running */
+	p->poll_max_ns = get_nprocs() > 1 ? poll_max_us * 1000ull : 0;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->called, NULL);
+	err = open_handles(loop, ring);
+	if (err) {
+		io_loop_free(loop);
+		return err;
+	}
+	start_watchers(loop);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, LOOP_STACK_SIZE);
+	err = -pthread_create(&p->thread, &attr, loop_main, loop);
+	pthread_attr_destroy(&attr);
+	if (err) {
+		io_loop_free(loop);
+		return err;
+	}
+	*out = loop;
+	return 0;
+}
+
+void io_loop_stop(struct io_loop *loop)
+{
+	if (!loop)
+		return;
+	io_loop_call(loop, request_stop, loop);
+	pthread_join(loop->priv->thread, NULL);
+	io_loop_free(loop);
+}
+
+void io_loop_add_poller(struct io_loop *loop, struct io_poller *p)
+{
+	p->next = loop->priv->pollers;
+	p->prev = &loop->priv->pollers;
+	if (p->next)
+		p->next->prev = &p->next;
+	loop->priv->pollers = p;
+}
+
+void io_loop_del_poller(struct io_loop *loop, struct io_poller *p)
+{
+	(void)loop;
+	if (p->next)
+		p->next->prev = p->prev;
+	*p->prev = p->next;
+	p->next = NULL;
+	p->prev = NULL;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Block devices in the supervisor.  vbd.c: the operations and what the worker
+ * is told; vbd_config.c: the toolstack's keys; vbd_connect.c: the frontend's
+ * keys; vbd_publish.c: our keys, and the listing.
+ */
+#ifndef XENSPLIT_BACKEND_VBD_H
+#define XENSPLIT_BACKEND_VBD_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/blk_stats.h"
+#include "backend/device.h"
+#include "backend/image_lock.h"
+#include "backend/size_watch.h"
+#include "backend/store.h"
+#include "backend/worker_proto.h"
+
+#define VBD_TARGET_MAX 1024u
+#define VBD_DEV_MAX    32u
+/* max-ring-page-order: 16 pages. */
+#define VBD_RING_ORDER_MAX 4u
+
+extern const struct device_class vbd_class;
+
+/* What the toolstack wants, checked. */
+struct vbd_config {
+	char target[VBD_TARGET_MAX]; /* for store_open() */
+	char params[VBD_TARGET_MAX]; /* as written, for listings */
+	char dev[VBD_DEV_MAX];       /* "xvda" */
+	enum image_mode mode;
+	bool cdrom, removable, discard, direct_io_safe;
+	uint32_t sector_size; /* 0: the store's own */
+};
+
+/*
+ * Read the keys of backend directory dir.  0; -EAGAIN: the hotplug script has
+ * not finished; else -errno.  err says what is wrong or awaited.
+ */
+int vbd_config_read(struct xs_store *xs, const char *dir,
+		    struct vbd_config *cfg, struct xs_err *err);
+
+/*
+ * Read the keys of frontend directory dir, in one transaction, against what
+ * was offered; fills all of c but fe_domid and resume.  Every reference and
+ * port is there once.  0 or -errno with err set.
+ */
+int vbd_connect_read(struct xs_store *xs, const char *dir,
+		     unsigned int queues_max, struct worker_blk_connect *c,
+		     struct xs_err *err);
+
+/* What the worker of the disk is known to have. */
+enum vbd_at { VBD_AT_NONE, VBD_AT_ADDED, VBD_AT_CONNECTED };
+
+struct vbd {
+	struct device *dev;
+	struct vbd_config cfg;
+	struct store_desc store;
+	struct blk_limits limits;
+	bool store_is_open, uses_worker;
+	struct image_lock *lock;
+	struct size_watch *size_watch;
+	unsigned int lock_tries;
+
+	int stats_fd;
+	struct blk_disk_stats *stats;
+
+	struct worker_blk_connect conn;
+	int journal_fd; /* -1: not connected */
+
+	/*
+	 * Steering the worker: `at` follows its answers and its deaths, `want`
+	 * is set by operations, and vbd_steer() asks for the next step between
+	 * them.  rings: requests may have been taken from the rings, so they
+	 * have to be answered before the rings are given up, by a new worker
+	 * if need be.  abandon: do not insist on that.
+	 */
+	enum vbd_at at, want;
+	bool asking, rings, abandon, resize_due;
+	ev_timer timer; /* force; waiting for another process's lock */
+	unsigned int force_stage;
+};
+
+/* Our keys before InitWait, and before Connected. */
+int vbd_publish_features(struct vbd *v);
+int vbd_publish_properties(struct vbd *v);
+/* `sectors` and `state` again: how a connected frontend learns of a new size.
+ */
+int vbd_publish_size(struct vbd *v);
+void vbd_list(struct device *dev, json_t *obj, bool full);
+
+#endif

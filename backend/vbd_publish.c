@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+/* What a disk's backend writes into xenstore, and what listings show of it. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <xen/io/blkif.h>
+
+#include "backend/super.h"
+#include "backend/vbd.h"
+#include "backend/worker_handle.h"
+
+struct number {
+	const char *key;
+	uint64_t value;
+};
+
+struct publication {
+	const struct vbd *v;
+	const struct number *numbers;
+	unsigned int nr;
+	bool state_again;
+};
+
+/* Never into a directory that was just removed: that would bring it back. */
+static int write_numbers(struct xs_store *xs, xs_transaction_t t, void *arg)
+{
+	const struct publication *p = arg;
+	const char *dir = p->v->dev->be_dir;
+	char path[DEVICE_PATH_MAX + 8];
+	unsigned int i;
+	int e = 0;
+
+	snprintf(path, sizeof(path), "%s/state", dir);
+	if (!xs_node_exists(xs, t, path))
+		return -ENOENT;
+	for (i = 0; !e && i < p->nr; i++)
+		e = xs_writef(xs, t, dir, p->numbers[i].key, "%" PRIu64,
+			      p->numbers[i].value);
+	if (!e && p->state_again)
+		e = xs_writef(xs, t, dir, "state", "%d", XenbusStateConnected);
+	return e;
+}
+
+static int publish(struct vbd *v, const struct number *numbers, unsigned int nr,
+		   bool state_again)
+{
+	struct publication p = {v, numbers, nr, state_again};
+
+	return xs_transact(v->dev->super->xs, write_numbers, &p);
+}
+
+#define NR(a) (sizeof(a) / sizeof((a)[0]))
+
+int vbd_publish_features(struct vbd *v)
+{
+	const struct number numbers[] = {
+		{"feature-max-indirect-segments", BLK_MAX_INDIRECT_SEGS},
+		{"multi-queue-max-queues", v->dev->super->opt->queues_max},
+		{"max-ring-page-order", VBD_RING_ORDER_MAX},
+		{"max-ring-pages", 1u << VBD_RING_ORDER_MAX},
+		{"feature-persistent", 1},
+	};
+
+	return publish(v, numbers, NR(numbers), false);
+}
+
+/* The size has to be a multiple of it. */
+static uint32_t physical_sector_size(const struct vbd *v)
+{
+	uint32_t size = v->store.physical_sector_size;
+
+	if (size < v->store.sector_size || v->store.size_bytes % size)
+		return v->store.sector_size;
+	return size;
+}
+
+int vbd_publish_properties(struct vbd *v)
+{
+	unsigned int info = (v->cfg.cdrom ? VDISK_CDROM : 0) |
+			    (v->cfg.removable ? VDISK_REMOVABLE : 0) |
+			    (v->limits.read_only ? VDISK_READONLY : 0);
+	/* Every one, also where it is 0: Mini-OS waits for some of them. */
+	const struct number numbers[] = {
+		{"feature-flush-cache", v->limits.flush},
+		{"feature-barrier", v->limits.barrier},
+		{"feature-discard", v->limits.discard},
+		{"discard-granularity", v->store.discard_granularity},
+		{"discard-alignment", v->store.discard_alignment},
+		{"discard-secure", v->limits.secure_discard},
+		{"feature-persistent", 1},
+		{"sectors", v->limits.nr_sects_512},
+		{"info", info},
+		{"sector-size", v->store.sector_size},
+		{"physical-sector-size", physical_sector_size(v)},
+	};
+
+	return publish(v, numbers, NR(numbers), false);
+}
+
+int vbd_publish_size(struct vbd *v)
+{
+	const struct number sectors = {"sectors", v->limits.nr_sects_512};
+
+	return publish(v, &sectors, 1, true);
+}
+
+/* ---- listing ---- */
+
+static json_t *counters(const struct blk_disk_stats *s)
+{
+	json_t *obj = json_object();
+	unsigned int q;
+	uint64_t sum;
+
+#define X(name, help)                                              \
+	for (sum = 0, q = 0; q < BLK_MAX_QUEUES; q++)              \
+		sum += atomic_load_explicit(&s->queue[q].name,     \
+					    memory_order_relaxed); \
+	json_object_set_new(obj, #name, json_integer((json_int_t)sum));
+	BLK_COUNTERS(X)
+#undef X
+	return obj;
+}
+
+static json_t *latencies(const struct blk_disk_stats *s)
+{
+	static const struct {
+		const char *name;
+		double quantile;
+	} rows[] = {{"p50", .5},
+		    {"p90", .9},
+		    {"p99", .99},
+		    {"p999", .999},
+		    {"max", 1.}};
+	json_t *obj = json_object();
+	unsigned int i;
+
+	for (i = 0; i < NR(rows); i++) {
+		uint64_t ns = blk_hist_quantile(s, BLK_MAX_QUEUES,
+						rows[i].quantile);
+
+		json_object_set_new(obj, rows[i].name,
+				    json_real((double)ns / 1000.));
+	}
+	return obj;
+}
+
+/* params may have bytes that JSON cannot */
+static json_t *text(const char *s)
+{
+	json_t *j = json_string(s);
+
+	return j ? j : json_string("(not UTF-8)");
+}
+
+void vbd_list(struct device *dev, json_t *obj, bool full)
+{
+	struct vbd *v = dev->priv;
+
+	json_object_set_new(obj, "vdev", text(v->cfg.dev));
+	json_object_set_new(obj, "store", text(v->store.store));
+	json_object_set_new(obj, "params", text(v->cfg.params));
+	json_object_set_new(obj, "mode",
+			    json_string(image_mode_name(v->cfg.mode)));
+	json_object_set_new(obj, "sectors",
+			    json_integer((json_int_t)v->limits.nr_sects_512));
+	json_object_set_new(obj, "queues", json_integer(v->conn.nr_queues));
+	json_object_set_new(obj, "ring_pages",
+			    json_integer(v->conn.ring_pages));
+	json_object_set_new(obj, "worker_pid",
+			    json_integer(v->uses_worker
+						 ? worker_pid(dev->dom->worker)
+						 : 0));
+	if (!full || !v->stats)
+		return;
+	json_object_set_new(obj, "counters", counters(v->stats));
+	json_object_set_new(obj, "latency_us", latencies(v->stats));
+}
