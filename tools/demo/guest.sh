@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What the demo's guest does with a disk: guest.sh read|write TOP DIR VDEV
+# Runs inside the guest's domain.  nbdkit with our plugin is the frontend;
+# nbdfuse makes it a file for programs that know no NBD.
+set -euo pipefail
+what=$1 top=$2 dir=$3 vdev=$4
+sock=$dir/$vdev.sock
+uri="nbd+unix:///?socket=$sock"
+mnt=$dir/$vdev
+
+clean_up() {
+	set +e
+	mountpoint -q "$mnt" && fusermount3 -u "$mnt"
+	[ -z "${fuse:-}" ] || wait "$fuse"
+	[ -z "${server:-}" ] || { kill "$server" && wait "$server"; }
+	rm -f "$sock"
+	rmdir "$mnt" 2>/dev/null
+}
+trap clean_up EXIT
+
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" 2>/dev/null; do
+		[ $SECONDS -lt $end ] || { echo "timed out: $*" >&2; exit 1; }
+		read -rt 0.05 <> <(:) || :
+	done
+}
+
+nbdkit -f -U "$sock" "$top/build/lib/nbdkit-xensplit-plugin.so" vdev="$vdev" &
+server=$!
+wait_for 15 nbdinfo --size "$uri" >/dev/null
+mkdir -p "$mnt"
+nbdfuse -C 4 "$mnt/disk" "$uri" &
+fuse=$!
+wait_for 15 test -e "$mnt/disk"
+
+case $what in
+read)
+	e2fsck -fn "$mnt/disk"
+	mkdir "$dir/files"
+	debugfs -R "rdump / $dir/files" "$mnt/disk" 2>/dev/null
+	(cd "$dir/files" && sha256sum --quiet -c "$dir/expected")
+	echo "all $(wc -l <"$dir/expected") files have their checksums"
+	;;
+write)
+	fio --name=verify --ioengine=nbd --uri="$uri" --rw=randwrite \
+		--bs=4k-64k --iodepth=32 --size=32m --verify=crc32c \
+		--do_verify=1 --verify_fatal=1 --verify_state_save=0 --randrepeat=0 \
+		--output-format=terse --terse-version=5 |
+		awk -F';' '{ printf "fio: %s KiB/s written, %s KiB/s read back and verified\n", $48, $7 }'
+	mke2fs -q -F -t ext4 -d "$dir/files" "$mnt/disk"
+	sync "$mnt/disk"
+	echo "a file system of the same files is written"
+	;;
+esac
