@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""Not peers but bounds: the machine's memcpy, and two processes that wake each
+other."""
+
+import json
+
+from cases import IMAGE_BYTES
+from host import CLIENT_CPU, SERVER_CPU
+from peers.base import Peer
+
+
+def probe(host, seconds, *args):
+    return json.loads(host.call([
+        host.program("bench/probe"), f"--seconds={seconds}",
+        f"--cpus={SERVER_CPU},{CLIENT_CPU}", *map(str, args)]))
+
+
+class Copy(Peer):
+    name = "memcpy"
+    waits = "local"
+    config = "blocks of the case's size, at random of as much memory as the " \
+        "store has, to as many buffers as the case's depth"
+
+    def serves(self, case):
+        return case.kind == "load" and case.store == "memory" and \
+            case.pattern == "randread" and case.disks == 1
+
+    def start(self, host, store, disks):
+        pass
+
+    def run(self, host, case, seconds):
+        out = probe(host, seconds, "copy", case.block, IMAGE_BYTES,
+                    case.depth)
+        rate = out["completed"] / out["seconds"]
+        return {"iops": rate, "mb_s": rate * case.block / 1e6,
+                "p50_us": out["p50_us"], "p99_us": out["p99_us"],
+                "seconds": out["seconds"], "requests": out["completed"],
+                "front_cpu_us": 1e6 / rate, "back_cpu_us": 0.0,
+                "front_sleeps": 0.0, "back_sleeps": 0.0}
+
+
+class Eventfd(Peer):
+    name = "eventfd"
+    config = "a blocking round trip between two processes, nothing else"
+
+    def serves(self, case):
+        return case.kind == "load" and case.store in ("null", "memory",
+                                                      "tmpfs") and \
+            case.pattern == "randread" and case.depth == 1
+
+    def start(self, host, store, disks):
+        pass
+
+    def run(self, host, case, seconds):
+        out = probe(host, min(seconds, 0.2), "eventfd")
+        us = out["round_trip_ns"] / 1e3
+        return {"iops": 1e6 / us, "mb_s": 0.0, "p50_us": us,
+                "p99_us": out["p99_ns"] / 1e3, "seconds": min(seconds, 0.2),
+                "requests": min(seconds, 0.2) * 1e6 / us,
+                "front_cpu_us": 0.0, "back_cpu_us": 0.0, "front_sleeps": 1.0,
+                "back_sleeps": 1.0}

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# tests/e2e/: the programs that the end-to-end scripts run.
+
+E2E_XS_CLIENT := $(BUILD)/tests/e2e/xs_client
+E2E_OPEN_EVTCHN := $(BUILD)/tests/e2e/open_evtchn
+
+ALL += $(E2E_XS_CLIENT) $(E2E_OPEN_EVTCHN)
+$(eval $(call program,$(E2E_XS_CLIENT),$(BUILD)/tests/e2e/xs_client.o,))
+$(eval $(call program,$(E2E_OPEN_EVTCHN),$(BUILD)/tests/e2e/open_evtchn.o,\
+	-lxenevtchn))
+
+# Frontends that know what they wrote, and that break every rule.
+E2E_BLK_GUEST := $(BUILD)/tests/e2e/blk_guest
+ALL += $(E2E_BLK_GUEST)
+$(eval $(call program,$(E2E_BLK_GUEST),$(E2E_BLK_GUEST).o \
+	$(BUILD)/tests/e2e/guest_record.o $(LIBBLKFRONT) $(FRONTEND_DEPS),\
+	$(FRONTEND_LIBS)))

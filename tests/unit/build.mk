@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+#
+# Unit tests: tests/unit/NAME.c with Check becomes $(BUILD)/tests/unit/NAME.
+# One line a test:
+#
+#   $(eval $(call unit_test,NAME,OBJECTS AND ARCHIVES,LIBRARIES))
+#
+# A test program exits with 0 (pass), 77 (cannot run here) or anything else
+# (fail), ends within UNIT_TIMEOUT seconds, needs no arguments, and leaves
+# nothing behind.
+
+UNIT := $(BUILD)/tests/unit
+CHECK_CFLAGS := $(shell $(PKG_CONFIG) --cflags check 2>/dev/null)
+CHECK_LIBS := $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
+CFLAGS_tests/unit := $(CHECK_CFLAGS)
+UNIT_TESTS :=
+
+define unit_test
+UNIT_TESTS += $(1)
+$(call program,$(UNIT)/$(1),$(UNIT)/$(1).o $(2),$(3) $(CHECK_LIBS))
+endef
+
+$(eval $(call unit_test,ring_abi,$(LIBRING)))
+$(eval $(call unit_test,ring_index,$(LIBRING)))
+$(eval $(call unit_test,ring_once))
+$(eval $(call unit_test,ring_check,$(LIBRING)))
+$(eval $(call unit_test,ring_stress,$(LIBRING)))
+$(eval $(call unit_test,grant_pool,$(UNIT)/fake_gnttab.o $(LIBGRANT)))
+$(eval $(call unit_test,grant_cache,$(UNIT)/fake_gnttab.o $(LIBGRANT)))
+$(eval $(call unit_test,grant_copy,$(UNIT)/fake_gnttab.o $(LIBGRANT)))
+FRONT_TEST := $(UNIT)/front_fixture.o $(UNIT)/fake_gnttab.o $(LIBBLKFRONT) \
+	$(FRONTEND_DEPS)
+$(eval $(call unit_test,front_queue,$(FRONT_TEST),-lev -lxenstore))
+$(eval $(call unit_test,front_hostile,$(FRONT_TEST),-lev -lxenstore))
+$(eval $(call unit_test,front_sync,$(FRONT_TEST),-lev -lxenstore))
+$(eval $(call unit_test,log,$(LIBHYPERCALL)))
+$(eval $(call unit_test,xenbus_state,$(LIBHYPERCALL)))
+$(eval $(call unit_test,xs_parse,$(LIBHYPERCALL)))
+$(eval $(call unit_test,xs_store,$(LIBHYPERCALL),-lev))
+$(eval $(call unit_test,evtchn_hub,$(LIBHYPERCALL),-lev))
+$(eval $(call unit_test,vdev,$(BUILD)/tools/vdev.o))
+
+LOCAL_TEST := $(UNIT)/local_fixture.o $(sort $(EVTCHN_OBJS) $(GNTTAB_OBJS)) \
+	$(XENLOCALD)
+$(eval $(call unit_test,local_evtchn,$(LOCAL_TEST),$(TOOLCORE)))
+$(eval $(call unit_test,local_gnttab,$(LOCAL_TEST),$(TOOLCORE)))
+$(eval $(call unit_test,local_copy,$(LOCAL_TEST),$(TOOLCORE)))
+$(eval $(call unit_test,local_isolation,$(LOCAL_TEST),$(TOOLCORE)))
+$(eval $(call unit_test,local_xenbus,$(call local_objs,xenbus_mux \
+	xenbus_client xenbus_ring client)))
+$(eval $(call unit_test,local_hypercall,$(UNIT)/local_fixture.o \
+	$(LOCAL)/client.o $(LOCAL_ABI) $(XENLOCALD),$(LOCAL_ABI_LIBS)))
+$(eval $(call unit_test,local_iommu,$(UNIT)/local_fixture.o \
+	$(LOCAL)/client.o $(LOCAL)/dma_client.o $(LOCAL_ABI) $(XENLOCALD) \
+	$(XENLOCAL_DMA),$(LOCAL_ABI_LIBS)))
+
+STORE_TEST := $(UNIT)/store_fixture.o $(LIBBACKEND) $(LIBHYPERCALL)
+$(eval $(call unit_test,store,$(STORE_TEST),-lev -luring -lnbd -lxenstore))
+$(eval $(call unit_test,store_nbd,$(STORE_TEST),-lev -luring -lnbd -lxenstore))
+$(eval $(call unit_test,sandbox,$(STORE_TEST),-lev -luring -lnbd -lxenstore \
+	-lseccomp -lcap-ng))
+
+$(eval $(call unit_test,image_lock,$(BUILD)/backend/image_lock.o \
+	$(LIBHYPERCALL),-lev -lxenstore))
+$(eval $(call unit_test,vbd_config,$(BUILD)/backend/vbd_config.o \
+	$(BUILD)/backend/vbd_connect.o $(LIBRING) $(LIBHYPERCALL)))
+
+$(eval $(call unit_test,blk_journal,$(BUILD)/backend/blk_journal.o \
+	$(BUILD)/backend/blk_stats.o))
+
+TESTS ?= $(UNIT_TESTS)
+unit: $(TESTS:%=$(UNIT)/%)
+	@tests/run $(UNIT_TIMEOUT) $(UNIT)/logs $^
