@@ -23,6 +23,7 @@ WARNINGS := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes \
 	    -Wold-style-definition -Wvla
 PKG_CONFIG ?= pkg-config
 UNIT_TIMEOUT ?= 60
+JOBS ?= 2
 
 ALL_CPPFLAGS := -I. -D_GNU_SOURCE $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) $(CFLAGS) -pthread
@@ -76,10 +77,11 @@ $(BUILD)/%.o: %.c
 # ---- the two commands, and what they are made of ----
 
 E2E_TIMEOUT ?= 180
-E2E ?= $(filter-out lib,$(basename $(notdir $(wildcard tests/e2e/*.sh))))
+E2E ?= $(filter-out lib% %-lib abi-check,\
+	$(basename $(notdir $(wildcard tests/e2e/*.sh))))
 
 e2e: all
-	@tests/run $(E2E_TIMEOUT) $(BUILD)/tests/logs $(E2E:%=tests/e2e/%.sh)
+	@tests/run $(E2E_TIMEOUT) $(BUILD)/tests/logs $(JOBS) $(E2E:%=tests/e2e/%.sh)
 
 lint:
 	@tests/includes.sh

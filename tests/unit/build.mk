@@ -70,4 +70,4 @@ $(eval $(call unit_test,blk_journal,$(BUILD)/backend/blk_journal.o \
 
 TESTS ?= $(UNIT_TESTS)
 unit: $(TESTS:%=$(UNIT)/%)
-	@tests/run $(UNIT_TIMEOUT) $(UNIT)/logs $^
+	@tests/run $(UNIT_TIMEOUT) $(UNIT)/logs $(JOBS) $^
