@@ -106,6 +106,7 @@ help:
 	@echo 'make lint        style, and the directions of includes'
 	@echo 'make check       all tests, with sanitizer builds, as CI runs them'
 	@echo 'make demo        the main job from end to end'
+	@echo 'make bench       side by side with other block servers (ONLY=pattern)'
 	@echo 'make clean      remove $(BUILD)/'
 	@echo 'V=1             show the commands'
 	@echo 'WERROR=1        warnings are errors (also with CI=true)'

@@ -25,12 +25,16 @@ from peers.probes import probe  # noqa: E402
 from results import OURS, Results  # noqa: E402
 import report  # noqa: E402
 
-# What a run costs besides its time under load: connecting, fio's start.
-OVERHEAD_S = 0.25
+# What a run costs besides its time under load (connecting, fio's start): a
+# first guess, worth as much as so many runs that were measured.
+OVERHEAD_S = 0.3
+OVERHEAD_RUNS = 30
 STORE_OVERHEAD_S = 5
 RUN_MIN_S, RUN_MAX_S = 0.2, 1.0
-QUIET_S = 1.0  # idle and rate cases, a round
+QUIET_S = 1.0  # idle and rate cases, a round: this is measured
+QUIET_OVERHEAD_S = 1.1
 PROBE_S = 0.01
+BUSY_LOAD = 0.7
 SYSCALLS_S = 0.2
 
 
@@ -40,8 +44,7 @@ def say(text):
 
 def matches(name, patterns):
     return not patterns or any(
-        fnmatch.fnmatchcase(name, p) or (p in name and not set(p) & set("*?["))
-        for p in patterns)
+        fnmatch.fnmatchcase(name, f"*{p}*") for p in patterns)
 
 
 def arguments():
@@ -91,6 +94,8 @@ class Bench:
         self.quiet = sum(len(ps) for todo in self.plan.values()
                          for c, ps in todo if c.kind != "load") * args.rounds
         self.stores_left = len(self.plan)
+        self.overhead = OVERHEAD_S * OVERHEAD_RUNS
+        self.measured = OVERHEAD_RUNS
         self.host = None
         self.failed = set()
         self.perf = False
@@ -110,12 +115,15 @@ class Bench:
             return self.args.seconds
         rest = self.args.budget - self.elapsed() - \
             STORE_OVERHEAD_S * self.stores_left - \
-            self.quiet * (QUIET_S + OVERHEAD_S)
+            self.quiet * (QUIET_S + QUIET_OVERHEAD_S)
         runs = max(1, self.left - self.quiet)
-        return min(RUN_MAX_S, max(RUN_MIN_S, rest / runs - OVERHEAD_S))
+        return min(RUN_MAX_S, max(RUN_MIN_S, rest / runs -
+                                      self.overhead / self.measured))
 
     def remaining(self):
-        return self.left * (self.run_seconds() + OVERHEAD_S) + \
+        return (self.left - self.quiet) * \
+            (self.run_seconds() + self.overhead / self.measured) + \
+            self.quiet * (QUIET_S + QUIET_OVERHEAD_S) + \
             STORE_OVERHEAD_S * self.stores_left
 
     def problem(self, text):
@@ -171,6 +179,7 @@ class Bench:
         seconds = QUIET_S if case.kind != "load" else self.run_seconds()
         say(f"[{self.elapsed():4.0f} s, about {self.remaining():.0f} s left] "
             f"{case.name}")
+        begin = self.elapsed()
         broken = set()
         for round_nr in range(self.args.rounds):
             # each goes first in turn
@@ -185,6 +194,10 @@ class Bench:
             if self.perf and peer.name.startswith(OURS) and \
                     case.kind == "load" and peer not in broken:
                 self.count_syscalls(case, peer)
+        if case.kind == "load" and peers:
+            runs = len(peers) * self.args.rounds
+            self.overhead += self.elapsed() - begin - runs * seconds
+            self.measured += runs
         self.show(case, peers)
 
     def run_one(self, case, peer, round_nr, seconds):
@@ -213,7 +226,11 @@ class Bench:
             row = self.results.row(case.name, peer.name)
             text = f"    {peer.name:21s}"
             if "cpu_percent" in row:
-                text += f"{row['cpu_percent']:8.2f} % of a core"
+                text += f"{row['cpu_percent']:8.2f} % of a core " + ", ".join(
+                    f"{end} {row[end + '_cpu_percent']:.2f}"
+                    for end in ("front", "back", "xen")
+                    if end + "_cpu_percent" in row) + \
+                    f"; p50 {row['p50_us']:.1f} us"
             else:
                 text += f"{row['iops']:9.0f} IOPS {row['mb_s']:7.0f} MB/s " \
                     f"p50 {row['p50_us']:8.2f} p99 {row['p99_us']:8.2f} us " \
@@ -243,6 +260,10 @@ def main():
     for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(s, on_signal)
     say(f"{bench.left} runs, about {bench.remaining():.0f} s")
+    load = os.getloadavg()[0]
+    if load > BUSY_LOAD:
+        bench.problem(f"the machine was busy when it began (load {load:.1f}): "
+                      "do not trust the figures")
     bench.run()
     if not bench.results.runs:
         return 1

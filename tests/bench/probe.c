@@ -10,7 +10,8 @@
  *                  buffer: always the same ones
  *
  * --cpus=A,B pins the two sides (0 and 1 if not given), --seconds=S bounds the
- * run.  Prints one JSON object.
+ * run, --rate=N makes it N eventfd round trips a second and shows the CPU time
+ * of both sides.  Prints one JSON object.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -32,10 +33,15 @@
 
 #include "tests/bench/hist.h"
 
-/* Round trips between two looks at the clock; the median is over these. */
-#define LINE_BATCH 1000u
+/* What is done between two looks at the clock, which cost some 20 ns; the
+ * median is over these. */
+#define LINE_BATCH 100u
 #define COPY_BATCH 16u
-#define QUIT       UINT64_MAX
+/* On a machine that does something else, one batch may take all the time: go on
+ * until there are some, but not for ever. */
+#define LINE_MIN_BATCHES 50u
+#define LINE_MAX_TIMES   20u
+#define QUIT             UINT64_MAX
 
 struct line {
 	_Alignas(128) atomic_uint_fast64_t value;
@@ -46,7 +52,7 @@ struct shared {
 };
 
 static int cpus[2] = {0, 1};
-static double seconds = 0.02;
+static double seconds = 0.02, rate;
 
 static void die(const char *what)
 {
@@ -117,18 +123,43 @@ static void answer_lines(struct shared *s)
 	}
 }
 
-static void print_round_trips(const struct hist *hist, double scale)
+static double cpu_us(int who)
 {
-	printf("{\"round_trip_ns\":%.1f,\"p99_ns\":%.1f}\n",
+	struct rusage ru;
+
+	getrusage(who, &ru);
+	return (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1e6 +
+	       ru.ru_utime.tv_usec + ru.ru_stime.tv_usec;
+}
+
+/* The other side has ended; before: our CPU time at the beginning. */
+static void print_round_trips(const struct hist *hist, double scale,
+			      double before)
+{
+	double cpu = cpu_us(RUSAGE_SELF) - before + cpu_us(RUSAGE_CHILDREN);
+
+	printf("{\"round_trip_ns\":%.1f,\"p99_ns\":%.1f,\"round_trips\":%" PRIu64
+	       ",\"cpu_us\":%.0f}\n",
 	       hist_quantile_us(hist, .5) * 1e3 / scale,
-	       hist_quantile_us(hist, .99) * 1e3 / scale);
+	       hist_quantile_us(hist, .99) * 1e3 / scale,
+	       hist->total * (uint64_t)scale, cpu);
+}
+
+/* Sleep until *due, which goes on by a period. */
+static void pace(uint64_t *due)
+{
+	struct timespec ts = {*due / 1000000000, *due % 1000000000};
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+	*due += (uint64_t)(1e9 / rate);
 }
 
 static void probe_line(void)
 {
 	static struct hist hist;
 	struct shared *s = map(sizeof(*s));
-	uint64_t end, before, after, i, n = 0;
+	uint64_t end, last, before, after, i, n = 0;
+	double cpu = cpu_us(RUSAGE_SELF);
 	pid_t pid = fork_other_side();
 
 	if (!pid)
@@ -138,6 +169,7 @@ static void probe_line(void)
 	spin_until(&s->back, n);
 	before = now_ns();
 	end = before + (uint64_t)(seconds * 1e9);
+	last = before + (uint64_t)(seconds * 1e9) * LINE_MAX_TIMES;
 	do {
 		for (i = 0; i < LINE_BATCH; i++) {
 			set(&s->there, ++n);
@@ -146,10 +178,11 @@ static void probe_line(void)
 		after = now_ns();
 		hist_add(&hist, after - before);
 		before = after;
-	} while (after < end);
+	} while (after < end ||
+		 (hist.total < LINE_MIN_BATCHES && after < last));
 	set(&s->there, QUIT);
 	waitpid(pid, NULL, 0);
-	print_round_trips(&hist, LINE_BATCH);
+	print_round_trips(&hist, LINE_BATCH, cpu);
 }
 
 static uint64_t take(int fd)
@@ -171,7 +204,8 @@ static void probe_eventfd(void)
 {
 	static struct hist hist;
 	int there = eventfd(0, 0), back = eventfd(0, 0);
-	uint64_t before, after, end;
+	uint64_t before, after, end, due;
+	double cpu = cpu_us(RUSAGE_SELF);
 	pid_t pid;
 
 	if (there < 0 || back < 0)
@@ -186,9 +220,13 @@ static void probe_eventfd(void)
 	}
 	pin(cpus[0]);
 	take(back);
-	before = now_ns();
+	due = before = now_ns();
 	end = before + (uint64_t)(seconds * 1e9);
 	do {
+		if (rate > 0) {
+			pace(&due);
+			before = now_ns();
+		}
 		give(there, 1);
 		take(back);
 		after = now_ns();
@@ -197,7 +235,7 @@ static void probe_eventfd(void)
 	} while (after < end);
 	give(there, 2);
 	waitpid(pid, NULL, 0);
-	print_round_trips(&hist, 1);
+	print_round_trips(&hist, 1, cpu);
 }
 
 static void probe_copy(size_t block, size_t footprint, unsigned int buffers)
@@ -232,7 +270,7 @@ static void probe_copy(size_t block, size_t footprint, unsigned int buffers)
 
 static void usage(void)
 {
-	fputs("usage: probe [--cpus=A,B] [--seconds=S] line | eventfd |\n"
+	fputs("usage: probe [--cpus=A,B] [--seconds=S] [--rate=N] line | eventfd |\n"
 	      "       copy BLOCK FOOTPRINT BUFFERS\n",
 	      stderr);
 	exit(64);
@@ -243,6 +281,7 @@ static void parse(int argc, char **argv)
 	static const struct option options[] = {
 		{"cpus", required_argument, NULL, 'c'},
 		{"seconds", required_argument, NULL, 's'},
+		{"rate", required_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0},
 	};
 	int opt;
@@ -250,6 +289,8 @@ static void parse(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (opt == 's')
 			seconds = strtod(optarg, NULL);
+		else if (opt == 'r')
+			rate = strtod(optarg, NULL);
 		else if (opt != 'c' ||
 			 sscanf(optarg, "%d,%d", &cpus[0], &cpus[1]) != 2)
 			usage();

@@ -14,11 +14,20 @@ PLOT_CASES = ("4k-randread/qd1", "4k-randread/qd8", "4k-randread/qd32",
               "4k-randread/qd128", "4k-randwrite/qd1", "4k-randwrite/qd32")
 
 
+COLOURS = ("#9400d3", "#c79fef", "#444444", "#e51e10", "#f0a000", "#f0e442",
+           "#56b4e9", "#0072b2", "#80c0c0", "#009e73", "#a0d070", "#999999")
+
+
 def markdown(header, lines):
     out = ["| " + " | ".join(header) + " |",
            "|" + "|".join("---" for _ in header) + "|"]
     out += ["| " + " | ".join(line) + " |" for line in lines]
     return "\n".join(out) + "\n"
+
+
+def section(title, text, header, lines):
+    return [f"## {title}\n", text + "\n", markdown(header, lines)] \
+        if lines else []
 
 
 def machine():
@@ -50,6 +59,13 @@ def result_line(row):
             f"{row['p99_us']:.1f}", f"{row['front_cpu_us']:.2f}",
             f"{row['back_cpu_us']:.2f}", f"{row['spread'] * 100:.0f} %",
             ratio_text(row), f"{row['line_ns']:.0f}"]
+
+
+def quiet_line(row):
+    return [row["case"], row["who"], row["waits"]] + [
+        f"{row[key]:.2f}" if key in row else "-"
+        for key in ("cpu_percent", "front_cpu_percent", "back_cpu_percent",
+                    "xen_cpu_percent")] + [f"{row['p50_us']:.1f}", ratio_text(row)]
 
 
 def counter_line(row):
@@ -90,22 +106,29 @@ def summary_text(results):
                   "Line ns"],
                  [result_line(r) for r in rows
                   if results.cases[r["case"]].kind == "load"]),
-        "## Counters of xensplit, for a request\n",
-        "Notifications and system calls of the frontend (the guest) and the "
-        "backend; context switches; pages mapped; bytes copied besides the "
-        "store's own.\n",
-        markdown(["Case", "Who", "front: sent", "suppressed", "back: sent",
-                  "suppressed", "front: calls", "back: calls",
-                  "front: sleeps", "back: sleeps", "mapped", "copied"],
-                 [counter_line(r) for r in rows
-                  if "grants_mapped" in r.get("counters", {})]),
+        *section(
+            "Quiet disks",
+            "CPU of all processes, in per cent of one core.",
+            ["Case", "Who", "Waits", "All %", "Front %", "Back %", "Xen %",
+             "p50 µs", "xensplit ÷ it"],
+            [quiet_line(r) for r in rows if "cpu_percent" in r]),
+        *section(
+            "Counters of xensplit, for a request",
+            "Notifications and system calls of the frontend (the guest) and "
+            "the backend; context switches; pages mapped; bytes copied "
+            "besides the store's own.",
+            ["Case", "Who", "front: sent", "suppressed", "back: sent",
+             "suppressed", "front: calls", "back: calls", "front: sleeps",
+             "back: sleeps", "mapped", "copied"],
+            [counter_line(r) for r in rows
+             if "grants_mapped" in r.get("counters", {})]),
         "## Configurations\n",
         markdown(["Who", "Waits", "What"],
                  [[p.name, p.waits, p.config]
                   for p in results.who.values()]),
     ]
     if results.problems:
-        parts += ["## What did not run\n",
+        parts += ["## Problems\n",
                   "\n".join(f"- {p}" for p in results.problems) + "\n"]
     return "\n".join(parts)
 
@@ -137,7 +160,8 @@ def plot_script(results, out):
         text.append("END")
         text.append(f"set title '{store}'")
         text.append("plot " + ", ".join(
-            f"${store} using {i + 2}:xtic(1) title '{w}' noenhanced"
+            f"${store} using {i + 2}:xtic(1) title '{w}' noenhanced "
+            f"lc rgb '{COLOURS[who.index(w) % len(COLOURS)]}'"
             for i, w in enumerate(here)))
     text.append("unset multiplot")
     return "\n".join(text) + "\n"

@@ -58,7 +58,8 @@ class Results:
                "waits": self.who[who].waits}
         for key in ("iops", "mb_s", "p50_us", "p99_us", "front_cpu_us",
                     "back_cpu_us", "front_sleeps", "back_sleeps", "line_ns",
-                    "cpu_percent"):
+                    "cpu_percent", "front_cpu_percent", "back_cpu_percent",
+                    "xen_cpu_percent"):
             values = [r[key] for r in runs if r.get(key) is not None]
             if not values:
                 continue
@@ -77,7 +78,8 @@ class Results:
         if (case, who) in self.syscalls:
             row["syscalls"] = self.syscalls[(case, who)]
         if who != OURS and self.has(case, OURS):
-            ratios = self.ratios(case, who)
+            quiet = self.cases[case].kind != "load"
+            ratios = self.ratios(case, who, "cpu_percent" if quiet else "iops")
             if ratios:
                 row["xensplit_ratio"] = summary(ratios)
         return row

@@ -69,7 +69,9 @@ class Peer:
         back_us = (sum(cpu_clock(p) for p in pids) - cpu) / 1e3
         back_slept = sum(context_switches(p) for p in pids) - slept
         try:
-            return [json.loads(out) for out, _ in outs], back_us, back_slept
+            # fio's nbd engine says something before it
+            return [json.loads(out[out.index(b"{"):]) for out, _ in outs], \
+                back_us, back_slept
         except ValueError as e:
             raise BenchError(f"client: no JSON: {outs[0][0][:200]}") from e
 

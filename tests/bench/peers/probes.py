@@ -44,18 +44,26 @@ class Eventfd(Peer):
     config = "a blocking round trip between two processes, nothing else"
 
     def serves(self, case):
-        return case.kind == "load" and case.store in ("null", "memory",
-                                                      "tmpfs") and \
+        if case.kind != "load":
+            return case.kind == "rate" and case.store == "memory"
+        return case.store in ("null", "memory", "tmpfs") and \
             case.pattern == "randread" and case.depth == 1
 
     def start(self, host, store, disks):
         pass
 
     def run(self, host, case, seconds):
-        out = probe(host, min(seconds, 0.2), "eventfd")
-        us = out["round_trip_ns"] / 1e3
-        return {"iops": 1e6 / us, "mb_s": 0.0, "p50_us": us,
-                "p99_us": out["p99_ns"] / 1e3, "seconds": min(seconds, 0.2),
-                "requests": min(seconds, 0.2) * 1e6 / us,
-                "front_cpu_us": 0.0, "back_cpu_us": 0.0, "front_sleeps": 1.0,
-                "back_sleeps": 1.0}
+        paced = [f"--rate={case.depth}"] if case.kind == "rate" else []
+        if not paced:
+            seconds = min(seconds, 0.2)
+        out = probe(host, seconds, *paced, "eventfd")
+        n = out["round_trips"]
+        result = {"iops": n / seconds, "mb_s": 0.0,
+                  "p50_us": out["round_trip_ns"] / 1e3,
+                  "p99_us": out["p99_ns"] / 1e3, "seconds": seconds,
+                  "requests": n, "front_cpu_us": out["cpu_us"] / n / 2,
+                  "back_cpu_us": out["cpu_us"] / n / 2, "front_sleeps": 1.0,
+                  "back_sleeps": 1.0}
+        if paced:
+            result["cpu_percent"] = out["cpu_us"] / seconds / 1e4
+        return result

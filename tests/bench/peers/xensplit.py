@@ -21,9 +21,9 @@ FRONT = ("kicks_sent", "kicks_suppressed", "events", "sleeps")
 POLL_US = "1000"
 # The frontend of the disks that are not busy: a moderate bound.
 MODEST_POLL_US = "50"
-# Quiet runs begin so long before they are measured, half of it, and go on so
-# long after it.
-SETTLE_S = 0.5
+# The load of a quiet run lasts so much longer than it is measured, a quarter
+# of it before, the rest for a busy machine.
+SETTLE_S = 1.0
 
 
 class Xensplit(Peer):
@@ -45,7 +45,9 @@ class Xensplit(Peer):
         if self.store:
             return case.store == "memory" and case.pattern == "randread" and \
                 case.depth == 1 and case.kind == "load"
-        if case.kind != "load":
+        if case.kind == "rate":
+            return self.poll or case.store == "memory"
+        if case.kind == "idle":
             return self.poll
         if self.poll:
             return True
@@ -123,13 +125,12 @@ class Xensplit(Peer):
         return total
 
     def arguments(self, case, seconds):
-        if case.kind == "idle":
-            # one request at the start, none after it
-            return ["--rw=randread", "--rate=0.001", "--depth=1",
-                    f"--seconds={seconds}", "--poll-us", MODEST_POLL_US]
-        if case.kind == "rate":
-            return ["--rw=randread", f"--rate={case.depth}", "--depth=1",
-                    f"--seconds={seconds}", "--poll-us", MODEST_POLL_US]
+        if case.kind != "load":
+            # idle: one request at the start, none after it
+            rate = case.depth if case.kind == "rate" else .001
+            return ["--rw=randread", f"--rate={rate}", "--depth=1",
+                    f"--seconds={seconds}", "--poll-us",
+                    MODEST_POLL_US if self.poll else "0"]
         return [f"--rw={case.pattern}", f"--block={case.block}",
                 f"--depth={case.depth}", f"--seconds={seconds}",
                 "--poll-us", POLL_US if self.poll else "0"]
@@ -170,11 +171,13 @@ class Xensplit(Peer):
             wait_for("a first request", 10, lambda:
                      self.counters()["store_ops"] > before["store_ops"],
                      client.poll)
-            time.sleep(SETTLE_S / 2)
-            pids = [client.pid, *self.server_pids(), *xenlocald(host)]
-            cpu, begin = sum(map(cpu_clock, pids)), time.monotonic_ns()
+            time.sleep(SETTLE_S / 4)
+            ends = {"front": [client.pid], "back": self.server_pids(),
+                    "xen": xenlocald(host)}
+            cpu = {end: -cpu_of(pids) for end, pids in ends.items()}
+            begin = time.monotonic_ns()
             time.sleep(seconds)
-            cpu = sum(map(cpu_clock, pids)) - cpu
+            cpu = {end: cpu[end] + cpu_of(ends[end]) for end in ends}
             elapsed = time.monotonic_ns() - begin
             out, err = client.communicate(timeout=30)
         finally:
@@ -186,7 +189,9 @@ class Xensplit(Peer):
         loads = [json.loads(out)]
         result = combine(loads, case, 0, 0)
         result["counters"] = self.per_request(before, loads)
-        result["cpu_percent"] = 100 * cpu / elapsed
+        for end, ns in cpu.items():
+            result[f"{end}_cpu_percent"] = 100 * ns / elapsed
+        result["cpu_percent"] = 100 * sum(cpu.values()) / elapsed
         return result
 
     def syscalls(self, host, case, seconds):
@@ -206,6 +211,10 @@ class Xensplit(Peer):
             raise BenchError("nothing completed")
         return {"front": perf_count(front) / done,
                 "back": perf_count(back) / done}
+
+
+def cpu_of(pids):
+    return sum(map(cpu_clock, pids))
 
 
 def perf_count(path):
