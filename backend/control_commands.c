@@ -52,9 +52,10 @@ static json_t *show(struct supervisor *super, const json_t *question, bool full)
 	json_t *list = json_array();
 	struct device *dev;
 
-	TAILQ_FOREACH(dev, &super->devices, all)
-	if (!name || !strcmp(name, dev->name))
-		json_array_append_new(list, show_device(dev, full));
+	for (dev = TAILQ_FIRST(&super->devices); dev;
+	     dev = TAILQ_NEXT(dev, all))
+		if (!name || !strcmp(name, dev->name))
+			json_array_append_new(list, show_device(dev, full));
 	return json_pack("{s:o, s:o}", "devices", list, "workers",
 			 show_workers(super));
 }

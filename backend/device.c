@@ -38,8 +38,11 @@ struct state_write {
 	enum xenbus_state state;
 };
 
-/* A state that is written into a directory which the toolstack has just
- * removed would bring it back to life, with nothing else in it. */
+/*
+ * A state that is written into a directory which the toolstack has just
+ * removed would bring it back to life, with nothing else in it; and the
+ * toolstack's wish to begin anew must not be written over unseen.
+ */
 static int state_body(struct xs_store *xs, xs_transaction_t t, void *arg)
 {
 	struct state_write *w = arg;
@@ -53,6 +56,9 @@ static int state_body(struct xs_store *xs, xs_transaction_t t, void *arg)
 	err = xs_read_state(xs, t, w->dev->be_dir, &now, NULL);
 	if (!err && now == w->state)
 		return 0;
+	if (!err && now == XenbusStateInitialising &&
+	    w->dev->state != XenbusStateInitialising)
+		return -EALREADY;
 	return xs_writef(xs, t, w->dev->be_dir, "state", "%d", w->state);
 }
 
@@ -67,6 +73,10 @@ static void set_state(struct device *dev, enum xenbus_state state)
 	if (dev->gone)
 		return;
 	err = xs_transact(dev->super->xs, state_body, &w);
+	if (err == -EALREADY) {
+		dev->renewed = true;
+		return;
+	}
 	if (err && err != -ENOENT)
 		log_err(dev->name, "cannot write state %s: %s",
 			xenbus_state_name(state), strerror(-err));
@@ -241,6 +251,7 @@ void device_fail(struct device *dev, int err, const char *reason)
 	}
 	xs_err_set(&dev->error, "%s", reason);
 	dev->failing = true;
+	dev->fe_failed = dev->fe_last;
 	if (!dev->wait_tool)
 		dev->wait_fe = true;
 	count_failure(dev);
@@ -368,12 +379,16 @@ static bool read_inputs(struct device *dev, struct inputs *in)
 	in->own = dev->state;
 	err = read_own(dev, in, &why);
 	if (err == -EINVAL) {
-		if (!dev->wait_tool)
+		if (!dev->bad_own && !is_leaving(dev)) {
+			dev->bad_own = true;
 			fail_by_toolstack(dev, err, why.text);
-		in->own = dev->state;
+			in->own = dev->state;
+		}
 	} else if (err) {
 		log_err(dev->name, "%s", why.text);
 		return dev->super->stopping;
+	} else {
+		dev->bad_own = false;
 	}
 	if (!dev->known || in->gone)
 		return true;
@@ -382,9 +397,11 @@ static bool read_inputs(struct device *dev, struct inputs *in)
 	if (err == -EINVAL) {
 		/* not a state: as one who goes on as before */
 		in->other = XenbusStateReconfigured;
+		dev->fe_last = in->other;
 		if (!dev->wait_fe && !dev->wait_tool)
 			device_fail(dev, err, why.text);
 	}
+	dev->fe_last = in->other;
 	if (in->other != XenbusStateUnknown) {
 		dev->fe_seen = true;
 	} else if (dev->fe_seen) {
@@ -413,6 +430,7 @@ static void start_over(struct device *dev)
 	xs_clear_error(dev->super->xs, dev->be_dir);
 	dev->error.text[0] = '\0';
 	dev->starting_over = dev->failing = dev->known = false;
+	dev->renewed = dev->bad_own = false;
 	dev->wait_tool = dev->wait_fe = false;
 	dev->failed_since = 0.;
 	ev_timer_stop(dev->super->loop, &dev->hold);
@@ -536,8 +554,11 @@ static void follow(struct device *dev, const struct inputs *in)
 		device_mark(dev);
 		return;
 	}
-	if (began_anew(in->other))
-		dev->wait_fe = false;
+	if ((int)in->other != dev->fe_failed) {
+		dev->fe_failed = -1;
+		if (began_anew(in->other))
+			dev->wait_fe = false;
+	}
 	if (in->own == XenbusStateClosing && dev->state != XenbusStateClosed)
 		dev->state = XenbusStateClosing;
 	/* a toolstack that asked to detach and takes it back */

@@ -3,7 +3,7 @@
  * A paravirtual device as the supervisor sees it: a directory below our
  * domain's backend/, a frontend's directory, and the state machine between
  * (hypercall/xenbus_state.h).  What is special about disks or NICs is behind
- * struct device_class; a new class is a file and a line in super.c.
+ * struct device_class; a new class is a file and a line in super_tables.c.
  *
  * What is believed: nodes of the backend directory, which only the toolstack
  * and we can write.  Of the frontend's directory nothing but its state and
@@ -70,11 +70,15 @@ struct device {
 	bool going;   /* take down, then forget */
 	bool failing; /* take down because of error, then wait */
 	bool starting_over; /* take down, then begin as if new */
-	bool fe_seen;       /* the frontend had a state */
-	bool vanished;      /* take down because its directory has vanished */
-	bool wait_tool;     /* failed by configuration: the toolstack's turn */
-	bool wait_fe;       /* the frontend has to close or start anew first */
-	bool recheck;       /* look whether the size changed */
+	bool renewed;   /* the toolstack wrote Initialising over our state */
+	bool bad_own;   /* a key of the toolstack's cannot be read: reported */
+	bool fe_seen;   /* the frontend had a state */
+	bool vanished;  /* take down because its directory has vanished */
+	bool wait_tool; /* failed by configuration: the toolstack's turn */
+	bool wait_fe;   /* the frontend has to close or start anew first */
+	int fe_last;    /* the frontend's state when last looked at */
+	int fe_failed;  /* and when the device failed; -1: it has moved on */
+	bool recheck;   /* look whether the size changed */
 	bool told_force;
 
 	struct xs_err error; /* why it is closed; "" if not by an error */

@@ -140,8 +140,8 @@ int image_lock_take(struct image_locks *locks, int fd, const char *name,
 	res = make_key(&l->key, fd, name, err);
 	if (res)
 		goto fail;
-	LIST_FOREACH(other, bucket_of(locks, &l->key), link)
-	{
+	for (other = LIST_FIRST(bucket_of(locks, &l->key)); other;
+	     other = LIST_NEXT(other, link)) {
 		if (!same_key(&l->key, &other->key) ||
 		    !conflict(mode, other->mode))
 			continue;

@@ -169,9 +169,10 @@ void size_watch_del(struct size_watch *w)
 	ev_timer_stop(w->sizes->loop, &w->again);
 	if (w->wd >= 0) {
 		LIST_REMOVE(w, link);
-		LIST_FOREACH(other, bucket_of(w->sizes, w->wd), link)
-		if (other->wd == w->wd)
-			break;
+		for (other = LIST_FIRST(bucket_of(w->sizes, w->wd)); other;
+		     other = LIST_NEXT(other, link))
+			if (other->wd == w->wd)
+				break;
 		if (!other)
 			inotify_rm_watch(w->sizes->inotify, w->wd);
 	}

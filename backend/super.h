@@ -108,6 +108,9 @@ struct device *super_find(struct supervisor *super, const char *name);
 /* Look again at the sizes of all disks. */
 void super_recheck_all(struct supervisor *super);
 
+/* Between the two files of the supervisor: watch, and so find, devices. */
+int super_watch_classes(struct supervisor *super);
+
 /* For device.c: enter into the table of frontend directories; forget. */
 void super_index_fe_dir(struct device *dev);
 void super_forget(struct device *dev);

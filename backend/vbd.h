@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Block devices in the supervisor.  vbd.c: the operations and what the worker
- * is told; vbd_config.c: the toolstack's keys; vbd_connect.c: the frontend's
- * keys; vbd_publish.c: our keys, and the listing.
+ * Block devices in the supervisor.  vbd.c: the operations; vbd_worker.c: what
+ * the worker is told; vbd_config.c: the toolstack's keys; vbd_connect.c: the
+ * frontend's keys; vbd_publish.c: our keys, and the listing.
  */
 #ifndef XENSPLIT_BACKEND_VBD_H
 #define XENSPLIT_BACKEND_VBD_H
@@ -83,12 +83,38 @@ struct vbd {
 	unsigned int force_stage;
 };
 
-/* Our keys before InitWait, and before Connected. */
+/* ---- vbd_worker.c ---- */
+
+/* Take the next step from v->at towards v->want, if one can be taken now, and
+ * end the operation when it is there. */
+void vbd_steer(struct vbd *v);
+/* The offer under way fails.  Frees v; the reason may be part of it. */
+void vbd_offer_failed(struct vbd *v, int err, const char *reason);
+/* The rings are given up: nobody will resume them. */
+void vbd_drop_journal(struct vbd *v);
+/* The operation under way is to end in bounded time from now. */
+void vbd_start_force_timer(struct vbd *v);
+/* Of the class. */
+void vbd_force(struct device *dev);
+void vbd_worker_changed(struct device *dev, enum worker_change what,
+			const char *reason);
+void vbd_worker_event(struct device *dev, const char *text);
+
+/* ---- vbd.c ---- */
+
+/* Gives back all that v holds, and v. */
+void vbd_free(struct vbd *v);
+
+/* ---- vbd_publish.c ---- */
+
+/* Our keys before InitWait, and before Connected.  0 or -errno. */
 int vbd_publish_features(struct vbd *v);
 int vbd_publish_properties(struct vbd *v);
 /* `sectors` and `state` again: how a connected frontend learns of a new size.
  */
 int vbd_publish_size(struct vbd *v);
+/* Why one of them failed, for err. */
+void vbd_publish_error(int e, struct xs_err *err);
 void vbd_list(struct device *dev, json_t *obj, bool full);
 
 #endif

@@ -115,7 +115,7 @@ static int read_ring_size(struct reader *r)
 static int read_queue(const struct reader *r, unsigned int n)
 {
 	struct worker_blk_queue *q = &r->c->queue[n];
-	char dir[DEVICE_PATH_MAX + 16], key[16];
+	char dir[DEVICE_PATH_MAX + 16], key[24];
 	unsigned int i;
 	int e = 0;
 

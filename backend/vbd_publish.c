@@ -106,6 +106,16 @@ int vbd_publish_size(struct vbd *v)
 	return publish(v, &sectors, 1, true);
 }
 
+void vbd_publish_error(int e, struct xs_err *err)
+{
+	if (e == -ENOSPC)
+		xs_err_set(err, "this domain has used up its quota of nodes "
+				"in xenstore (some 30 a disk are needed; see "
+				"xenstored's --entry-nb)");
+	else
+		xs_err_set(err, "cannot write into xenstore: %s", strerror(-e));
+}
+
 /* ---- listing ---- */
 
 static json_t *counters(const struct blk_disk_stats *s)

@@ -78,9 +78,10 @@ static void tell_devices(struct worker_handle *w, enum worker_change what,
 	if (!w->dom)
 		return;
 	/* callbacks mark devices but never free one */
-	LIST_FOREACH(dev, &w->dom->devices, of_domain)
-	if (dev->priv)
-		dev->class->worker_changed(dev, what, reason);
+	for (dev = LIST_FIRST(&w->dom->devices); dev;
+	     dev = LIST_NEXT(dev, of_domain))
+		if (dev->priv)
+			dev->class->worker_changed(dev, what, reason);
 }
 
 static void drop_questions(struct worker_handle *w)
@@ -195,8 +196,7 @@ static void log_end(struct worker_handle *w, const siginfo_t *info)
 	bool expected = w->state == ENDING || w->killed_by_us;
 
 	if (info->si_code == CLD_EXITED)
-		log_line(expected && !info->si_status ? LOG_LEVEL_DEBUG
-						      : LOG_LEVEL_ERR,
+		log_line(w->state == ENDING ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERR,
 			 w->who, "worker %d ended with status %d", (int)w->pid,
 			 info->si_status);
 	else
@@ -258,8 +258,7 @@ static void send_more(struct worker_handle *w)
 	struct question *q;
 	int err = 0;
 
-	TAILQ_FOREACH(q, &w->questions, link)
-	{
+	for (q = TAILQ_FIRST(&w->questions); q; q = TAILQ_NEXT(q, link)) {
 		if (q->sent)
 			continue;
 		err = worker_send(w->sock, &q->msg, q->fds, q->nr_fds);
@@ -297,7 +296,8 @@ int worker_ask(struct worker_handle *w, struct device *dev,
 	q->dev = dev;
 	q->cb = cb;
 	q->nr_fds = nr_fds;
-	memcpy(q->fds, fds, nr_fds * sizeof(*fds));
+	if (nr_fds)
+		memcpy(q->fds, fds, nr_fds * sizeof(*fds));
 	TAILQ_INSERT_TAIL(&w->questions, q, link);
 	send_more(w);
 	return 0;
@@ -307,11 +307,11 @@ void worker_forget(struct worker_handle *w, struct device *dev)
 {
 	struct question *q;
 
-	TAILQ_FOREACH(q, &w->questions, link)
-	if (q->dev == dev) {
-		q->forgotten = true;
-		q->dev = NULL;
-	}
+	for (q = TAILQ_FIRST(&w->questions); q; q = TAILQ_NEXT(q, link))
+		if (q->dev == dev) {
+			q->forgotten = true;
+			q->dev = NULL;
+		}
 	/* what was not sent must not be: its descriptors may be closed soon */
 	for (q = TAILQ_FIRST(&w->questions); q;) {
 		struct question *next = TAILQ_NEXT(q, link);
@@ -328,9 +328,9 @@ static void on_answer(struct worker_handle *w, const struct worker_msg *msg)
 {
 	struct question *q;
 
-	TAILQ_FOREACH(q, &w->questions, link)
-	if (q->seq == msg->seq && q->sent)
-		break;
+	for (q = TAILQ_FIRST(&w->questions); q; q = TAILQ_NEXT(q, link))
+		if (q->seq == msg->seq && q->sent)
+			break;
 	if (!q || (q->dev && q->dev->number != msg->device)) {
 		distrust(w, "it answers a question that was not asked");
 		return;
@@ -347,8 +347,8 @@ static void on_violation(struct worker_handle *w, const struct worker_msg *msg)
 
 	if (!w->dom)
 		return;
-	LIST_FOREACH(dev, &w->dom->devices, of_domain)
-	{
+	for (dev = LIST_FIRST(&w->dom->devices); dev;
+	     dev = LIST_NEXT(dev, of_domain)) {
 		if (dev->number != msg->device)
 			continue;
 		if (dev->priv)

@@ -213,7 +213,7 @@ END
 # a frontend that fails again and again is made to wait, and closed by that
 new_front
 put "$DIR/state" 1
-for i in 1 2 3 4 5 6; do
+for _ in 1 2 3 4 5 6; do
 	wait_state $DEV 2
 	in_dom 2 xenstore-write device/vbd/51712/state 3
 	wait_state $DEV 6

@@ -9,7 +9,7 @@
 # shellcheck source=tests/e2e/lib-xensplitd.sh
 . "$(dirname "$0")/lib-xensplitd.sh"
 
-need xenstore-read xenstore-write xenstore-chmod python3
+need xenstore-read xenstore-write xenstore-chmod python3 pkill
 start_xen
 start_back
 DEV=2/51712
@@ -136,8 +136,9 @@ in_dom 0 xenstore-rm /local/domain/2/device/vbd/51712
 attach 2 51712 "$TMP/a.img"
 wait_state $DEV 2
 end=$((SECONDS + 20))
-while back_state_is $DEV 2 && [ $SECONDS -lt $end ]; do
-	pid=$(worker_pid vbd/$DEV) && [ "$pid" != 0 ] && kill -KILL "$pid"
+while ! said "dies again and again" && [ $SECONDS -lt $end ]; do
+	pkill -KILL -P "$XENSPLITD_PID" 2>/dev/null
+	read -rt 0.02 <> <(:) || :
 done
 wait_state $DEV 6
 [[ $(store "$DIR/error") == *"dies again and again"* ]] || fail "reason"
