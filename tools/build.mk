@@ -12,7 +12,7 @@ $(eval $(call program,$(XENLOCAL),$(XENLOCAL_OBJS),-lxenstore -ljansson))
 # xensplit: attach, detach, list, stats
 XENSPLIT := $(BUILD)/bin/xensplit
 XENSPLIT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/xensplit.c \
-		 tools/xensplit_*.c tools/vdev.c))
+		 tools/xensplit_*.c))
 $(eval $(call program,$(XENSPLIT),$(XENSPLIT_OBJS) $(LIBHYPERCALL),-lxlutil -lxenlight -lxenstore -lxenevtchn -lev -ljansson -lm))
 ALL += $(XENSPLIT)
 

@@ -15,7 +15,7 @@
 
 #include "hypercall/xenbus_state.h"
 #include "hypercall/xs_store.h"
-#include "tools/vdev.h"
+#include "hypercall/vdev.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 

@@ -10,7 +10,7 @@
 #include <libxl.h>
 #include <libxlutil.h>
 
-#include "tools/vdev.h"
+#include "hypercall/vdev.h"
 
 #define SPECS_MAX 16u
 

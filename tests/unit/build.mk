@@ -38,7 +38,7 @@ $(eval $(call unit_test,xenbus_state,$(LIBHYPERCALL)))
 $(eval $(call unit_test,xs_parse,$(LIBHYPERCALL)))
 $(eval $(call unit_test,xs_store,$(LIBHYPERCALL),-lev))
 $(eval $(call unit_test,evtchn_hub,$(LIBHYPERCALL),-lev))
-$(eval $(call unit_test,vdev,$(BUILD)/tools/vdev.o))
+$(eval $(call unit_test,vdev,$(LIBHYPERCALL)))
 
 LOCAL_TEST := $(UNIT)/local_fixture.o $(sort $(EVTCHN_OBJS) $(GNTTAB_OBJS)) \
 	$(XENLOCALD)
@@ -67,6 +67,27 @@ $(eval $(call unit_test,vbd_config,$(BUILD)/backend/vbd_config.o \
 
 $(eval $(call unit_test,blk_journal,$(BUILD)/backend/blk_journal.o \
 	$(BUILD)/backend/blk_stats.o))
+
+# Twice: the real objects, killed at any moment; and objects that call
+# store_hooks.c before each store, which takes ThreadSanitizer's place.
+RESUME_OWN := backend/blk_queue backend/blk_request backend/blk_data \
+	ring/blk_ring ring/blk_abi
+RESUME_TEST := $(UNIT)/blk_resume.o $(UNIT)/fake_gnttab.o \
+	$(BUILD)/backend/blk_journal.o $(BUILD)/backend/blk_stats.o \
+	$(LIBGRANT) $(LIBRING) $(LIBHYPERCALL)
+$(eval $(call program,$(UNIT)/blk_resume_kill,$(RESUME_OWN:%=$(BUILD)/%.o) \
+	$(RESUME_TEST),-lev -lxenstore $(CHECK_LIBS)))
+UNIT_TESTS += blk_resume_kill
+ifneq ($(SAN),thread)
+$(eval $(call program,$(UNIT)/blk_resume,$(UNIT)/store_hooks.o \
+	$(RESUME_OWN:%=$(UNIT)/hooked/%.o) $(RESUME_TEST),\
+	-lev -lxenstore $(CHECK_LIBS)))
+UNIT_TESTS += blk_resume
+$(UNIT)/hooked/%.o: %.c
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) \
+		-fno-sanitize=all -fsanitize=thread -MMD -MP -c -o $@ $<
+endif
 
 TESTS ?= $(UNIT_TESTS)
 unit: $(TESTS:%=$(UNIT)/%)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/vdev.h"
+#include "hypercall/vdev.h"
 
 #define BAD UINT32_MAX
 

@@ -4,8 +4,8 @@
  * xen-vbd-interface(7), the names those of xl-disk-configuration(5).
  * Pure functions, any thread.
  */
-#ifndef XENSPLIT_TOOLS_VDEV_H
-#define XENSPLIT_TOOLS_VDEV_H
+#ifndef XENSPLIT_HYPERCALL_VDEV_H
+#define XENSPLIT_HYPERCALL_VDEV_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Names and numbers of virtual disks.  See vdev.h. */
-#include "tools/vdev.h"
+#include "hypercall/vdev.h"
 
 #include <errno.h>
 #include <stdbool.h>
