@@ -77,16 +77,20 @@ static uint32_t find_run(const struct domain *d, uint32_t from, uint32_t end,
 	return 0;
 }
 
+static uint32_t free_refs(const struct domain *d)
+{
+	return WIRE_GRANT_REFS - WIRE_NR_RESERVED - d->nr_refs;
+}
+
 /*
  * References are taken round and round, so one that was given back is not
- * given out again soon.  Scattered ones if there is no run.
+ * given out again soon.  Scattered ones if there is no run.  count is at most
+ * free_refs().
  */
-static int alloc_refs(struct domain *d, uint32_t count, uint32_t *refs)
+static void alloc_refs(struct domain *d, uint32_t count, uint32_t *refs)
 {
 	uint32_t i, ref, first;
 
-	if (count > WIRE_GRANT_REFS - WIRE_NR_RESERVED - d->nr_refs)
-		return -ENOSPC;
 	first = find_run(d, d->next_ref, WIRE_GRANT_REFS, count);
 	if (!first)
 		first = find_run(d, WIRE_NR_RESERVED, WIRE_GRANT_REFS, count);
@@ -96,7 +100,6 @@ static int alloc_refs(struct domain *d, uint32_t count, uint32_t *refs)
 	for (i = 0; i < count; i++)
 		ref_set_used(d, refs[i], true);
 	d->next_ref = ref < WIRE_GRANT_REFS ? ref : WIRE_NR_RESERVED;
-	return 0;
 }
 
 struct frame share_frame(struct share *s, uint32_t page)
@@ -221,15 +224,26 @@ static struct share *share_new(struct domain *d, int fd, uint32_t grantee,
 	return s;
 }
 
+/*
+ * Numbers are never used again, so they are used up: by nobody more than a
+ * quarter of what he leaves to the others.
+ */
 static int share_number(struct share *s)
 {
-	if (UINT32_MAX - next_frame < s->count)
+	uint32_t left = UINT32_MAX - next_frame;
+	struct domain *d = s->owner;
+
+	if (s->count > left || d->nr_frames + s->count > left / 4) {
+		log_line(d, "out of frame numbers (%u used)", d->nr_frames);
+		d->count.refused++;
 		return -ENOSPC;
+	}
 	s->refs = calloc(s->count, sizeof(*s->refs));
 	if (!s->refs)
 		return -ENOMEM;
 	s->first_frame = next_frame;
 	next_frame += s->count;
+	d->nr_frames += s->count;
 	return 0;
 }
 
@@ -237,21 +251,25 @@ static int share_number(struct share *s)
 static int share_grant(struct share *s)
 {
 	uint32_t *refs, i;
-	int ret = share_number(s);
+	int ret;
 
-	if (ret)
-		return ret;
-	refs = calloc(s->count, sizeof(*refs));
-	ret = refs ? alloc_refs(s->owner, s->count, refs) : -ENOMEM;
-	if (ret == -ENOSPC) {
+	if (s->count > free_refs(s->owner)) {
 		log_line(s->owner, "out of grant references (%u in use)",
 			 s->owner->nr_refs);
 		s->owner->count.refused++;
+		return -ENOSPC;
 	}
-	for (i = 0; !ret && i < s->count; i++)
+	ret = share_number(s);
+	if (ret)
+		return ret;
+	refs = calloc(s->count, sizeof(*refs));
+	if (!refs)
+		return -ENOMEM;
+	alloc_refs(s->owner, s->count, refs);
+	for (i = 0; i < s->count; i++)
 		grant_set(s, i, refs[i]);
 	free(refs);
-	return ret;
+	return 0;
 }
 
 /*

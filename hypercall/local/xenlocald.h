@@ -152,6 +152,7 @@ struct domain {
 	struct grant *grant; /* WIRE_GRANT_REFS of them */
 	uint64_t *ref_used;  /* bitmap of references */
 	uint32_t next_ref, nr_refs;
+	uint32_t nr_frames; /* numbers given out, ever */
 	LIST_HEAD(share_list, share) shares;
 	LIST_HEAD(view_list, view) views; /* what others grant to this domain */
 	uint32_t nr_shares, nr_maps;

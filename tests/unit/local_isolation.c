@@ -267,6 +267,39 @@ START_TEST(view_is_xens)
 }
 END_TEST
 
+static uint32_t frame_of(uint32_t ref)
+{
+	struct wire_msg msg = {.op = WIRE_GNTTAB_WINDOW};
+	struct client c;
+	int fd;
+	struct client_io io = {.reply_fds = &fd, .reply_fds_max = 1};
+
+	fixture_handle(&c, 2);
+	msg.window.domid = 1;
+	msg.window.ref = ref;
+	ck_assert_int_eq(client_call(&c, &msg, &io), 0);
+	close(fd);
+	client_close(&c);
+	return msg.window.frame;
+}
+
+/* They are never used again: who is refused must not have used up any. */
+START_TEST(frame_numbers_are_not_wasted)
+{
+	uint32_t a, b, *refs = calloc(WIRE_MAX_SHARE, sizeof(*refs));
+	unsigned int i;
+
+	share(2, 1, &a, 1);
+	for (i = 0; i < 10; i++)
+		assert_null(xengntshr_share_pages(share1, 2, WIRE_MAX_SHARE,
+						  refs, 1),
+			    ENOSPC);
+	share(2, 1, &b, 1);
+	ck_assert_uint_eq(frame_of(b), frame_of(a) + 1);
+	free(refs);
+}
+END_TEST
+
 START_TEST(revoked_reference)
 {
 	uint32_t ref, handle;
@@ -768,6 +801,7 @@ int main(void)
 	tcase_add_test(tc, read_only_grant);
 	tcase_add_test(tc, writable_grant_keeps_its_size);
 	tcase_add_test(tc, view_is_xens);
+	tcase_add_test(tc, frame_numbers_are_not_wasted);
 	tcase_add_test(tc, revoked_reference);
 	tcase_add_test(tc, handles_are_apart);
 	tcase_add_test(tc, wrong_descriptors);
