@@ -62,11 +62,24 @@ static int state_body(struct xs_store *xs, xs_transaction_t t, void *arg)
 	return xs_writef(xs, t, w->dev->be_dir, "state", "%d", w->state);
 }
 
+/* What a frontend can cause as often as it writes its state. */
+static bool may_log(struct device *dev)
+{
+	uint32_t missed;
+
+	if (!log_limit_ok(&dev->log_states, STATE_LOG_BURST, STATE_LOG_MS,
+			  &missed))
+		return false;
+	if (missed)
+		log_info(dev->name, "%" PRIu32 " lines were not logged",
+			 missed);
+	return true;
+}
+
 static void set_state(struct device *dev, enum xenbus_state state)
 {
 	struct state_write w = {dev, state};
 	bool same = dev->state == state;
-	uint32_t missed;
 	int err;
 
 	device_mark(dev);
@@ -81,13 +94,8 @@ static void set_state(struct device *dev, enum xenbus_state state)
 		log_err(dev->name, "cannot write state %s: %s",
 			xenbus_state_name(state), strerror(-err));
 	dev->state = state;
-	if (same || !log_limit_ok(&dev->log_states, STATE_LOG_BURST,
-				  STATE_LOG_MS, &missed))
-		return;
-	if (missed)
-		log_info(dev->name, "%" PRIu32 " changes of state not logged",
-			 missed);
-	log_info(dev->name, "%s", xenbus_state_name(state));
+	if (!same && may_log(dev))
+		log_info(dev->name, "%s", xenbus_state_name(state));
 }
 
 /* ---- operations of the class ---- */
@@ -138,7 +146,8 @@ static bool is_leaving(const struct device *dev)
 static void offer_done(struct device *dev, int err, const char *reason)
 {
 	if (err == -EAGAIN) {
-		log_info(dev->name, "waiting: %s", reason);
+		if (may_log(dev))
+			log_info(dev->name, "waiting: %s", reason);
 		return;
 	}
 	if (err) {
@@ -183,7 +192,7 @@ void device_done(struct device *dev, int err, const char *reason)
 		connect_done(dev, err, reason);
 		break;
 	case DEVICE_CHANGING:
-		if (err)
+		if (err && may_log(dev))
 			log_warn(dev->name, "%s", reason);
 		/* The table may say "changed" for as long as the frontend's
 		 * state is what it is: once per change is enough. */
@@ -456,6 +465,8 @@ static void vanish(struct device *dev)
 	if (tear_down(dev))
 		return;
 	dev->vanished = dev->forced = false;
+	/* it costs us a worker and an image: not as often as one can write */
+	count_failure(dev);
 	set_state(dev, XenbusStateClosed);
 }
 

@@ -381,6 +381,15 @@ static void on_message(struct worker_handle *w, const struct worker_msg *msg)
 	distrust(w, "it sends what it should not");
 }
 
+/* It gets into xenstore and onto terminals. */
+static void make_printable(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 /* False: no more for now. */
 static bool read_one(struct worker_handle *w)
 {
@@ -408,7 +417,7 @@ static bool read_one(struct worker_handle *w)
 		distrust(w, "it sends malformed packets");
 		return false;
 	}
-	msg.text[sizeof(msg.text) - 1] = '\0';
+	make_printable(msg.text, sizeof(msg.text));
 	on_message(w, &msg);
 	return w->sock >= 0;
 }

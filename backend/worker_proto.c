@@ -89,9 +89,10 @@ int worker_recv(int sock, struct worker_msg *msg, int *fds,
 	*nr_fds = 0;
 	if (n < 0)
 		return -errno;
-	if (n == 0)
-		return -ECONNRESET;
+	/* an empty packet reads as the end, and may yet carry descriptors */
 	*nr_fds = take_fds(&mh, fds, room, &bad);
+	if (n == 0 && !*nr_fds && !bad)
+		return -ECONNRESET;
 	if (bad || (size_t)n != sizeof(*msg) ||
 	    (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
 		while (*nr_fds)

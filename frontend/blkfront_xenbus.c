@@ -29,6 +29,8 @@
 #define DRAIN_S      2.0
 #define DRAIN_TICK_S 0.02
 #define CLOSE_S      5.0
+#define LOG_BURST    10u
+#define LOG_MS       10000u
 
 struct blkfront_xenbus {
 	struct blkfront *bf;
@@ -41,6 +43,8 @@ struct blkfront_xenbus {
 	atomic_bool stop; /* blkfront_close() wants the end */
 	bool stopping;    /* and the thread knows */
 	bool reported;    /* a violation, in xenstore */
+	/* of what a backend can cause at will */
+	struct log_limit limit_log;
 
 	struct xs_store *xs;
 	struct xs_watch *front_watch, *back_watch;
@@ -175,6 +179,17 @@ static void connect_disk(struct blkfront_xenbus *x)
 	pthread_mutex_unlock(&bf->lock);
 }
 
+static bool may_log(struct blkfront_xenbus *x)
+{
+	uint32_t missed;
+
+	if (!log_limit_ok(&x->limit_log, LOG_BURST, LOG_MS, &missed))
+		return false;
+	if (missed)
+		log_info(x->bf->who, "%u lines were not logged", missed);
+	return true;
+}
+
 /* Connected was written once more: read the size again. */
 static void changed(struct blkfront_xenbus *x)
 {
@@ -186,14 +201,17 @@ static void changed(struct blkfront_xenbus *x)
 	blkfront_get_info(bf, &old);
 	now = old;
 	if (blkfront_read_disk(x->xs, x->back, &now, &why)) {
-		log_warn(bf->who, "new size not taken: %s", why.text);
+		if (may_log(x))
+			log_warn(bf->who, "new size not taken: %s", why.text);
 		return;
 	}
 	if (now.size_bytes == old.size_bytes)
 		return;
 	if (now.sector_size != old.sector_size) {
-		log_warn(bf->who, "the sector size cannot change from %u to %u",
-			 old.sector_size, now.sector_size);
+		if (may_log(x))
+			log_warn(bf->who,
+				 "the sector size cannot change from %u to %u",
+				 old.sector_size, now.sector_size);
 		return;
 	}
 	pthread_mutex_lock(&bf->lock);
@@ -202,9 +220,10 @@ static void changed(struct blkfront_xenbus *x)
 	for (i = 0; i < bf->nr_queues; i++)
 		blkfront_queue_resize(bf->queues[i],
 				      now.size_bytes / BLK_SECTOR_SIZE);
-	log_info(bf->who, "size is now %llu bytes, was %llu",
-		 (unsigned long long)now.size_bytes,
-		 (unsigned long long)old.size_bytes);
+	if (may_log(x))
+		log_info(bf->who, "size is now %llu bytes, was %llu",
+			 (unsigned long long)now.size_bytes,
+			 (unsigned long long)old.size_bytes);
 }
 
 /* A backend that was connected begins anew: so do we, with new rings; what is
@@ -224,7 +243,8 @@ static void restart(struct blkfront_xenbus *x)
 {
 	unsigned int i;
 
-	log_info(x->bf->who, "the backend restarted, connecting again");
+	if (may_log(x))
+		log_info(x->bf->who, "the backend restarted, connecting again");
 	for (i = 0; i < x->bf->nr_queues; i++)
 		blkfront_queue_stop(x->bf->queues[i]);
 	write_state(x, XenbusStateInitialising);
