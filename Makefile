@@ -103,6 +103,7 @@ help:
 	@echo 'make            build everything below $(BUILD)/'
 	@echo 'make unit       build and run the unit tests (TESTS="a b": some)'
 	@echo 'make e2e         end-to-end tests on embedded Xen (E2E="a b": some)'
+	@echo 'make insn        instructions a request, against their limits'
 	@echo 'make lint        style, and the directions of includes'
 	@echo 'make check       all tests, with sanitizer builds, as CI runs them'
 	@echo 'make demo        the main job from end to end'

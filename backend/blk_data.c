@@ -21,23 +21,20 @@ static uint32_t seg_bytes(const struct blk_seg *seg)
 	       BLK_SECTOR_SIZE;
 }
 
-/* The cache counts for itself; the shared counters get the difference. */
-static int cache_get(struct blk_queue *q, const uint32_t *refs, unsigned int nr,
-		     bool write, struct grant_ref_use *use)
+void blk_data_count(struct blk_queue *q)
 {
-	struct grant_cache_stats before, after;
-	int err;
+	const struct grant_cache_stats *now = grant_cache_stats_of(q->cache);
 
-	grant_cache_get_stats(q->cache, &before);
-	err = grant_cache_get(q->cache, refs, nr, write, use);
-	grant_cache_get_stats(q->cache, &after);
-	blk_count(&q->stats->grants_reused, after.hits - before.hits);
-	if (after.maps != before.maps)
-		blk_count(&q->stats->grants_mapped, after.maps - before.maps);
-	if (after.unmaps != before.unmaps)
-		blk_count(&q->stats->grants_unmapped,
-			  after.unmaps - before.unmaps);
-	return err;
+	/* the cache counts from 0, as these do: no others write them */
+	atomic_store_explicit(&q->stats->grants_reused,
+			      q->counted.grants_reused + now->hits,
+			      memory_order_relaxed);
+	atomic_store_explicit(&q->stats->grants_mapped,
+			      q->counted.grants_mapped + now->maps,
+			      memory_order_relaxed);
+	atomic_store_explicit(&q->stats->grants_unmapped,
+			      q->counted.grants_unmapped + now->unmaps,
+			      memory_order_relaxed);
 }
 
 static void count_copies(struct blk_queue *q, uint64_t bytes, uint64_t calls)
@@ -79,7 +76,8 @@ int blk_data_fetch_segs(struct blk_request *r)
 
 	if (!q->cfg.persistent)
 		return copy_indirect_pages(r, nr_pages);
-	err = cache_get(q, r->slot->req.indirect_gref, nr_pages, false, use);
+	err = grant_cache_get(q->cache, r->slot->req.indirect_gref, nr_pages,
+			      false, use);
 	if (err)
 		return err;
 	for (i = 0; i < nr_pages; i++) {
@@ -95,37 +93,45 @@ int blk_data_fetch_segs(struct blk_request *r)
 	return 0;
 }
 
-/* Pieces that are adjacent in *our* memory become one. */
-static void append_iov(struct blk_request *r, char *base, uint32_t len)
+/* What the store gets: pieces that are adjacent in *our* memory become one. */
+static void make_iov(struct blk_request *r)
 {
-	struct iovec *last = r->io.nr_iov ? &r->iov[r->io.nr_iov - 1] : NULL;
+	const struct blk_seg *seg = r->segs, *end = seg + r->nr_segs;
+	const struct grant_ref_use *use = r->use;
+	struct iovec *v = r->iov;
+	char *next = NULL; /* where the last one ends */
 
-	if (last && (char *)last->iov_base + last->iov_len == base) {
-		last->iov_len += len;
-		return;
+	for (; seg < end; seg++, use++) {
+		char *base = (char *)use->addr +
+			     seg->first_sect * BLK_SECTOR_SIZE;
+		uint32_t len = seg_bytes(seg);
+
+		if (base == next) {
+			v[-1].iov_len += len;
+		} else {
+			v->iov_base = base;
+			v->iov_len = len;
+			v++;
+		}
+		next = base + len;
 	}
-	r->iov[r->io.nr_iov].iov_base = base;
-	r->iov[r->io.nr_iov++].iov_len = len;
+	r->io.nr_iov = (uint32_t)(v - r->iov);
 }
 
 static int begin_mapped(struct blk_request *r, bool to_store)
 {
 	struct blk_queue *q = r->q;
 	uint32_t refs[BLK_MAX_INDIRECT_SEGS];
-	unsigned int i;
+	unsigned int i, nr = r->nr_segs;
 	int err;
 
-	for (i = 0; i < r->nr_segs; i++)
+	for (i = 0; i < nr; i++)
 		refs[i] = r->segs[i].gref;
-	err = cache_get(q, refs, r->nr_segs, !to_store, r->use);
+	err = grant_cache_get(q->cache, refs, r->nr_segs, !to_store, r->use);
 	if (err)
 		return err == -ENOSPC ? -EAGAIN : err;
 	r->nr_use = r->nr_segs;
-	for (i = 0; i < r->nr_segs; i++)
-		append_iov(r,
-			   (char *)r->use[i].addr +
-				   r->segs[i].first_sect * BLK_SECTOR_SIZE,
-			   seg_bytes(&r->segs[i]));
+	make_iov(r);
 	if (!ev_is_active(&q->idle))
 		ev_timer_again(q->loop->ev, &q->idle);
 	return 0;
@@ -165,7 +171,9 @@ static int begin_copied(struct blk_request *r, bool to_store)
 		return -EAGAIN;
 	q->bounce_pages += pages;
 	r->bounce_pages = pages;
-	append_iov(r, slot_bounce(r), r->bytes);
+	r->iov[0].iov_base = slot_bounce(r);
+	r->iov[0].iov_len = r->bytes;
+	r->io.nr_iov = 1;
 	if (to_store) {
 		copy_all(r, slot_bounce(r), true);
 		err = grant_copy_flush(&q->copy);
@@ -200,6 +208,11 @@ int blk_data_end(struct blk_request *r, bool read_ok)
 	return err;
 }
 
+bool blk_data_may_be_written(const struct blk_request *r)
+{
+	return r->nr_use && r->slot->req.op == BLKIF_OP_READ;
+}
+
 void blk_data_release(struct blk_request *r)
 {
 	struct blk_queue *q = r->q;
@@ -211,7 +224,8 @@ void blk_data_release(struct blk_request *r)
 	if (r->bounce_pages) {
 		q->bounce_pages -= r->bounce_pages;
 		/* keep what small requests use again at once, no more */
-		if (r->bounce_pages > 16)
+		if (r->bounce_pages > BLK_BOUNCE_KEPT_PAGES ||
+		    r - q->req >= BLK_BOUNCE_KEPT_SLOTS)
 			madvise(slot_bounce(r),
 				r->bounce_pages * (size_t)BLK_PAGE_SIZE,
 				MADV_DONTNEED);

@@ -11,6 +11,11 @@
 
 #include "backend/blk_queue.h"
 
+/* Pages of a guest that stay mapped: what domain 0 or a driver domain may map
+ * in all is bounded, and one guest must not use it up. */
+#define DISK_CACHE_PAGES      4096u
+#define QUEUE_CACHE_PAGES_MIN 512u
+
 struct queue_ref {
 	struct blk_disk *disk;
 	struct blk_queue *queue;
@@ -177,6 +182,15 @@ static struct io_loop *loop_of(const struct blk_disk *d, unsigned int queue)
 	return d->host.loop[(d->number + queue) % d->host.nr_loops];
 }
 
+/* A disk's pages are shared out among its queues; each can have a few of the
+ * largest requests in flight. */
+static uint32_t cache_pages(uint32_t nr_queues)
+{
+	uint32_t pages = DISK_CACHE_PAGES / nr_queues;
+
+	return pages < QUEUE_CACHE_PAGES_MIN ? QUEUE_CACHE_PAGES_MIN : pages;
+}
+
 static int open_queue(struct blk_disk *d, const struct worker_blk_connect *c,
 		      unsigned int index, int journal_fd, struct xs_err *err)
 {
@@ -195,6 +209,7 @@ static int open_queue(struct blk_disk *d, const struct worker_blk_connect *c,
 				.index = index,
 				.ring_pages = c->ring_pages,
 				.event_channel = c->queue[index].event_channel,
+				.cache_pages = cache_pages(c->nr_queues),
 				.persistent = c->persistent,
 				.resume = c->resume,
 				.journal_fd = journal_fd,

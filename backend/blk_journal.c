@@ -3,6 +3,7 @@
 #include "backend/blk_journal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -33,12 +34,15 @@ size_t blk_journal_queue_size(uint32_t nr_slots)
 
 int blk_journal_create(unsigned int nr_queues, uint32_t nr_slots)
 {
-	int fd = memfd_create("xensplit-journal", MFD_CLOEXEC);
+	int fd = memfd_create("xensplit-journal",
+			      MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
+	/* no worker makes it shorter for its successor, or larger for us */
 	if (ftruncate(fd,
-		      (off_t)(nr_queues * blk_journal_queue_size(nr_slots)))) {
+		      (off_t)(nr_queues * blk_journal_queue_size(nr_slots))) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
 		int err = -errno;
 
 		close(fd);
@@ -116,9 +120,11 @@ bool blk_slot_is_owed(const struct blk_journal *j, const struct blk_slot *s)
 
 	switch (atomic_load(&s->state)) {
 	case BLK_SLOT_TAKEN:
-		return (int32_t)(s->req_idx - cons) < 0;
+		/* not stepped over; any other index is of a request that was
+		 * taken, however many have passed it since */
+		return s->req_idx - cons >= j->nr_slots;
 	case BLK_SLOT_DONE:
-		return !s->put || (int32_t)(s->rsp_idx - prod) >= 0;
+		return !s->put || s->rsp_idx - prod < j->nr_slots;
 	default:
 		return false;
 	}

@@ -140,7 +140,8 @@ static int publish(struct blk_queue *q)
 	} else {
 		blk_count(&q->stats->events_suppressed, 1);
 	}
-	now = now_ns();
+	blk_data_count(q);
+	now = q->loop->now_ns = now_ns();
 	for (i = 0; i < nr; i++) {
 		uint32_t slot = q->unpublished[i];
 		uint64_t taken = q->req[slot].taken_ns;
@@ -181,7 +182,7 @@ static void take(struct blk_queue *q)
 	}
 	if (!avail)
 		return;
-	now = now_ns();
+	now = q->loop->now_ns;
 	while (avail-- > 0 && q->nr_free) {
 		uint32_t slot = q->free_slot[--q->nr_free];
 		struct blk_slot *s = &q->journal.slot[slot];
@@ -290,6 +291,7 @@ static void on_idle(struct ev_loop *ev, ev_timer *w, int revents)
 	grant_cache_tick(q->cache, now_ns() / 1000000u);
 	if (!grant_cache_expire(q->cache, BLK_GRANT_IDLE_MS))
 		ev_timer_stop(ev, w);
+	blk_data_count(q);
 }
 
 /* ---- connecting ---- */
@@ -357,6 +359,20 @@ static int map_ring(struct blk_queue *q, struct xs_err *err)
 	return 0;
 }
 
+/* Barriers need the order in which requests were taken; slots have none. */
+static void ready_in_order(struct blk_queue *q, uint32_t slot)
+{
+	const struct blk_slot *s = q->journal.slot;
+	uint32_t age = q->ring.req_cons - s[slot].req_idx;
+	uint32_t at = q->nr_ready++;
+
+	while (at && q->ring.req_cons - s[q->ready[at - 1]].req_idx < age) {
+		q->ready[at] = q->ready[at - 1];
+		at--;
+	}
+	q->ready[at] = slot;
+}
+
 /* Take over what the predecessor left: see blk_journal.h. */
 static void resume(struct blk_queue *q)
 {
@@ -376,7 +392,7 @@ static void resume(struct blk_queue *q)
 		if (atomic_load(&s->state) == BLK_SLOT_DONE) {
 			put_response(q, i);
 		} else {
-			q->ready[q->nr_ready++] = i;
+			ready_in_order(q, i);
 			q->in_flight++;
 		}
 	}
@@ -431,11 +447,14 @@ static int open_journal(struct blk_queue *q, struct xs_err *err)
 static int open_grants(struct blk_queue *q, struct xs_err *err)
 {
 	int e = grant_cache_create(&q->cache, q->loop->gnttab, q->cfg.fe_domid,
-				   BLK_CACHE_MAX_PAGES, true);
+				   q->cfg.cache_pages, true);
 
 	if (e)
 		xs_err_set(err, "no memory for the grant cache");
 	grant_copy_init(&q->copy, q->loop->gnttab, q->cfg.fe_domid);
+	q->counted.grants_reused = atomic_load(&q->stats->grants_reused);
+	q->counted.grants_mapped = atomic_load(&q->stats->grants_mapped);
+	q->counted.grants_unmapped = atomic_load(&q->stats->grants_unmapped);
 	return e;
 }
 
@@ -504,8 +523,13 @@ void blk_queue_start(struct blk_queue *q)
 
 /* ---- stopping ---- */
 
-/* Everything not finished gets its error now; what the store still has keeps
- * its pages until it lets go. */
+/*
+ * What is not finished gets its error now; what the store still has keeps its
+ * pages until it lets go.  Except reads into the guest's own pages: a guest
+ * that has its answer uses the page for something else, and the data must not
+ * arrive there after that.  These are answered when the store has let go; if
+ * it never does, the supervisor ends the process and the device with it.
+ */
 static void answer_all(struct blk_queue *q)
 {
 	uint32_t i;
@@ -516,7 +540,8 @@ static void answer_all(struct blk_queue *q)
 	for (i = 0; i < q->journal.nr_slots; i++) {
 		struct blk_request *r = &q->req[i];
 
-		if (atomic_load(&r->slot->state) != BLK_SLOT_TAKEN)
+		if (atomic_load(&r->slot->state) != BLK_SLOT_TAKEN ||
+		    blk_data_may_be_written(r))
 			continue;
 		answer(r, BLKIF_RSP_ERROR);
 		r->answered = true;

@@ -36,6 +36,7 @@ struct blk_queue_config {
 	unsigned int index, ring_pages;
 	uint32_t ring_ref[BLK_RING_MAX_PAGES];
 	uint32_t event_channel;
+	uint32_t cache_pages; /* of persistent grants mapped, at most */
 	bool persistent, resume;
 	int journal_fd; /* not kept */
 	/* the queue stopped because of its peer; text is for people.  Called at

@@ -6,6 +6,9 @@
 
 #include "backend/blk_queue.h"
 
+/* After stdint.h, which it needs and does not include. */
+#include <xen/io/blkif.h>
+
 enum blk_step {
 	BLK_STEP_PRE_FLUSH,  /* flush before the data of a flush with data */
 	BLK_STEP_DATA,       /* read, write or discard */
@@ -44,6 +47,9 @@ struct blk_queue {
 
 	struct blk_limits limits;
 	struct grant_cache *cache;
+	struct {
+		uint64_t grants_reused, grants_mapped, grants_unmapped;
+	} counted; /* before this cache; see blk_data_count() */
 	struct grant_copy copy;
 	struct store_ctx store;
 	struct blk_queue_config cfg;
@@ -62,14 +68,20 @@ struct blk_queue {
  * space, and how much of it all slots of a queue may use at once. */
 #define BLK_BOUNCE_SLOT      (BLK_MAX_INDIRECT_SEGS * BLK_PAGE_SIZE)
 #define BLK_BOUNCE_MAX_PAGES 4096u
-#define BLK_CACHE_MAX_PAGES  4096u
-#define BLK_GRANT_IDLE_MS    60000u
+/* Slots whose bounce memory is kept between requests, and how much of it: the
+ * lowest slots are used first. */
+#define BLK_BOUNCE_KEPT_SLOTS 64u
+#define BLK_BOUNCE_KEPT_PAGES 16u
+#define BLK_GRANT_IDLE_MS     60000u
 
 /* blk_request.c */
 /* Begin a request that was taken; -EAGAIN: no pages now, try it again after
  * another has finished.  Anything else is answered by it. */
 int blk_request_begin(struct blk_request *r);
-bool blk_request_is_barrier(const struct blk_request *r);
+static inline bool blk_request_is_barrier(const struct blk_request *r)
+{
+	return r->slot->req.op == BLKIF_OP_WRITE_BARRIER;
+}
 
 /* blk_data.c */
 /* Bring in the segments of an indirect request; 0 or -errno. */
@@ -79,8 +91,12 @@ int blk_data_fetch_segs(struct blk_request *r);
 int blk_data_begin(struct blk_request *r, bool to_store);
 /* After the store: copy out what was read, if ok.  0 or -errno. */
 int blk_data_end(struct blk_request *r, bool read_ok);
+/* Is the store to write into pages of the guest? */
+bool blk_data_may_be_written(const struct blk_request *r);
 /* Let go of pages; idempotent. */
 void blk_data_release(struct blk_request *r);
+/* Bring the shared counters up to what the cache has counted for itself. */
+void blk_data_count(struct blk_queue *q);
 
 /* blk_queue.c */
 /* The request is over: answer with status (BLKIF_RSP_*), free the slot. */

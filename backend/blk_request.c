@@ -21,11 +21,6 @@ static bool has_data(const struct blk_request *r)
 	return r->nr_segs > 0;
 }
 
-bool blk_request_is_barrier(const struct blk_request *r)
-{
-	return r->slot->req.op == BLKIF_OP_WRITE_BARRIER;
-}
-
 static bool is_read(const struct blk_request *r)
 {
 	return r->slot->req.op == BLKIF_OP_READ;
@@ -68,7 +63,8 @@ static int status_of(const struct blk_request *r, int res)
 
 static void end(struct blk_request *r, int res)
 {
-	if (!r->answered && is_read(r) && r->nr_segs) {
+	/* nor is anything written for a peer that broke the protocol */
+	if (!r->answered && !r->q->broken && is_read(r) && r->nr_segs) {
 		int err = blk_data_end(r, res == 0);
 
 		if (!res)
@@ -151,8 +147,10 @@ static void step_done(struct store_io *io, int res)
 {
 	struct blk_request *r = (struct blk_request *)io;
 
+	/* reads and writes have one step, the others go on */
 	r->step++;
-	if (res || r->answered || r->step == BLK_STEP_END)
+	if (res || r->answered || r->step == BLK_STEP_END ||
+	    r->slot->req.op <= BLKIF_OP_WRITE)
 		end(r, res);
 	else
 		run_step(r);

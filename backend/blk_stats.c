@@ -2,20 +2,7 @@
 /* Latency histograms: buckets, bounds, quantiles. */
 #include "backend/blk_stats.h"
 
-#define SUB_BITS    3u
-#define SUB_BUCKETS (1u << SUB_BITS)
-
-unsigned int blk_hist_bucket(uint64_t ns)
-{
-	unsigned int log2, bucket;
-
-	if (ns < SUB_BUCKETS)
-		return (unsigned int)ns;
-	log2 = 63u - (unsigned int)__builtin_clzll(ns);
-	bucket = (log2 - SUB_BITS + 1) * SUB_BUCKETS +
-		 (unsigned int)((ns >> (log2 - SUB_BITS)) & (SUB_BUCKETS - 1));
-	return bucket < BLK_HIST_BUCKETS ? bucket : BLK_HIST_BUCKETS - 1;
-}
+#define SUB_BUCKETS (1u << BLK_HIST_SUB_BITS)
 
 uint64_t blk_hist_bound(unsigned int bucket)
 {

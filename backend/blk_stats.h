@@ -36,7 +36,8 @@
 	X(resumed, "requests taken over from a worker that died")
 
 /* Log-linear histogram: 8 sub-buckets in each power of two of nanoseconds. */
-#define BLK_HIST_BUCKETS 320u
+#define BLK_HIST_SUB_BITS 3u
+#define BLK_HIST_BUCKETS  320u
 
 struct blk_queue_stats {
 #define X(name, help) _Alignas(8) atomic_uint_fast64_t name;
@@ -61,7 +62,18 @@ static inline void blk_count(atomic_uint_fast64_t *counter, uint64_t n)
 		memory_order_relaxed);
 }
 
-unsigned int blk_hist_bucket(uint64_t ns);
+static inline unsigned int blk_hist_bucket(uint64_t ns)
+{
+	const unsigned int sub = 1u << BLK_HIST_SUB_BITS;
+	unsigned int shift, bucket;
+
+	if (ns < sub)
+		return (unsigned int)ns;
+	shift = 63u - BLK_HIST_SUB_BITS - (unsigned int)__builtin_clzll(ns);
+	/* the highest bit that is left of ns counts as one more step */
+	bucket = shift * sub + (unsigned int)(ns >> shift);
+	return bucket < BLK_HIST_BUCKETS ? bucket : BLK_HIST_BUCKETS - 1;
+}
 /* Upper bound of a bucket, in ns. */
 uint64_t blk_hist_bound(unsigned int bucket);
 /* Value at quantile (0..1) of the summed histograms of nr queues; 0 if empty.

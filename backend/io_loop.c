@@ -13,17 +13,32 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/sysinfo.h>
 #include <time.h>
+#include <xentoollog.h>
 
 #include "backend/uring_engine.h"
+#include "hypercall/log.h"
 
 #define POLL_START_NS   5000u    /* first step when polling begins to pay */
 #define TURN_MAX_NS     1000000u /* other descriptors get their turn then */
 #define LOOP_STACK_SIZE (256u * 1024u)
 
+#define LIB_LOG_BURST 3u
+#define LIB_LOG_MS    10000u
+
+/* What Xen's libraries say of a reference that cannot be mapped, which a guest
+ * can cause with every request. */
+struct lib_log {
+	struct xentoollog_logger logger; /* first */
+	struct log_limit limit;
+};
+
 struct io_loop_private {
+	struct lib_log lib_log;
 	pthread_t thread;
 	unsigned int index;
 	ev_async wake;
@@ -82,13 +97,17 @@ static bool arm_all(struct io_loop_private *p)
 static bool poll_while_it_pays(struct io_loop *loop)
 {
 	struct io_loop_private *p = loop->priv;
-	uint64_t start = now_ns(), last = start, now;
+	uint64_t start = now_ns(), last = start, now = start;
 	bool worked = false;
 
 	for (;;) {
+		loop->now_ns = now;
 		if (poll_all(p)) {
 			worked = true;
-			last = now_ns();
+			/* the clock takes as long as some of the work does */
+			if (loop->now_ns == now)
+				loop->now_ns = now_ns();
+			last = now = loop->now_ns;
 			if (last - start >= TURN_MAX_NS)
 				break;
 			continue;
@@ -225,6 +244,29 @@ static void start_watchers(struct io_loop *loop)
 	ev_check_start(loop->ev, &p->after_sleep);
 }
 
+static void __attribute__((format(printf, 5, 0)))
+lib_message(struct xentoollog_logger *logger, xentoollog_level level, int err,
+	    const char *context, const char *format, va_list al)
+{
+	struct lib_log *l = (struct lib_log *)logger;
+	uint32_t missed;
+	char text[256];
+
+	if (level < XTL_WARN ||
+	    !log_limit_ok(&l->limit, LIB_LOG_BURST, LIB_LOG_MS, &missed))
+		return;
+	vsnprintf(text, sizeof(text), format, al);
+	log_warn(context ? context : "-", "%s%s%s", text, err > 0 ? ": " : "",
+		 err > 0 ? strerror(err) : "");
+	if (missed)
+		log_warn("-", "%u such lines were not logged", missed);
+}
+
+static void lib_destroy(struct xentoollog_logger *logger)
+{
+	(void)logger; /* a part of the loop */
+}
+
 static void io_loop_free(struct io_loop *loop)
 {
 	struct io_loop_private *p = loop->priv;
@@ -251,7 +293,9 @@ static int open_handles(struct io_loop *loop, const struct uring_ring *ring)
 	loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (!loop->ev)
 		return -ENOMEM;
-	loop->gnttab = xengnttab_open(NULL, 0);
+	loop->priv->lib_log.logger.vmessage = lib_message;
+	loop->priv->lib_log.logger.destroy = lib_destroy;
+	loop->gnttab = xengnttab_open(&loop->priv->lib_log.logger, 0);
 	if (!loop->gnttab)
 		return errno ? -errno : -ENODEV;
 	err = evtchn_hub_open(&loop->hub, loop->ev);

@@ -37,6 +37,9 @@ struct io_loop {
 	struct evtchn_hub *hub;
 	xengnttab_handle *gnttab;
 	struct io_uring_engine *uring; /* NULL where the host refuses it */
+	/* CLOCK_MONOTONIC as the loop read it before it called the pollers; a
+	 * poller that reads the clock itself leaves the time here */
+	uint64_t now_ns;
 	uint64_t sleeps, polls_useful, polls_useless; /* counters */
 	struct io_loop_private *priv;
 };

@@ -28,14 +28,15 @@ static uint32_t pages_of(const void *buf, uint64_t len)
 	return (first + len + BLK_PAGE_SIZE - 1) / BLK_PAGE_SIZE;
 }
 
-static struct grant_pool *pool_of(const struct blkfront_queue *q,
-				  const void *buf, size_t len)
+/* The grant references of a buffer's pages; NULL if it is none of ours. */
+static const uint32_t *refs_of(const struct blkfront_queue *q, const void *buf,
+			       size_t len)
 {
-	if (grant_pool_owns(q->pool, buf, len))
-		return q->pool;
-	if (q->bounce && grant_pool_owns(q->bounce, buf, len))
-		return q->bounce;
-	return NULL;
+	const uint32_t *refs = grant_pool_refs(q->pool, buf, len);
+
+	if (!refs && q->bounce)
+		refs = grant_pool_refs(q->bounce, buf, len);
+	return refs;
 }
 
 static int check_data(const struct blkfront_queue *q,
@@ -47,7 +48,7 @@ static int check_data(const struct blkfront_queue *q,
 		return -EMSGSIZE;
 	if (!io->len || (io->len & mask) || ((uintptr_t)io->buf & mask))
 		return -EINVAL;
-	if (!pool_of(q, io->buf, io->len))
+	if (!refs_of(q, io->buf, io->len))
 		return -EINVAL;
 	if (io->op == BLKFRONT_WRITE_BARRIER &&
 	    pages_of(io->buf, io->len) > BLK_SEGS_PER_REQUEST)
@@ -141,26 +142,27 @@ void blkfront_indirect_put(struct blkfront_queue *q, struct blkfront_slot *s)
 	s->indirect.segs = NULL;
 }
 
-/* Segments of [buf, buf+len), which has at most max_segs pages. */
-static uint16_t fill_segs(const struct grant_pool *pool, const uint8_t *buf,
+/* Segments of [buf, buf+len), which is not empty and has at most max_segs
+ * pages. */
+static uint16_t fill_segs(const uint32_t *refs, const uint8_t *buf,
 			  uint64_t len, struct blk_seg *segs)
 {
+	uint32_t in_page = (uintptr_t)buf & (BLK_PAGE_SIZE - 1);
+	uint64_t end = in_page + len; /* from the page's beginning */
 	uint16_t nr = 0;
 
-	while (len) {
-		uint32_t in_page = (uintptr_t)buf & (BLK_PAGE_SIZE - 1);
-		uint32_t take = BLK_PAGE_SIZE - in_page;
+	do {
+		uint32_t last = end < BLK_PAGE_SIZE ? end : BLK_PAGE_SIZE;
 
-		if (take > len)
-			take = len;
-		segs[nr++] = (struct blk_seg){
-			.gref = grant_pool_ref(pool, buf),
+		segs[nr] = (struct blk_seg){
+			.gref = refs[nr],
 			.first_sect = in_page / BLK_SECTOR_SIZE,
-			.last_sect = (in_page + take) / BLK_SECTOR_SIZE - 1,
+			.last_sect = last / BLK_SECTOR_SIZE - 1,
 		};
-		buf += take;
-		len -= take;
-	}
+		nr++;
+		end -= last;
+		in_page = 0;
+	} while (end);
 	return nr;
 }
 
@@ -180,21 +182,21 @@ static int encode_data(struct blkfront_queue *q, struct blkfront_slot *s,
 		       struct blk_req *req)
 {
 	const uint8_t *buf = s->buf + s->done;
-	const struct grant_pool *pool;
+	const uint32_t *refs;
 	int err;
 
 	s->part = part_len(q, s);
 	s->is_indirect = pages_of(buf, s->part) > BLK_SEGS_PER_REQUEST;
-	pool = pool_of(q, s->buf, s->len);
+	refs = refs_of(q, buf, s->part);
 	if (!s->is_indirect) {
-		req->nr_segs = fill_segs(pool, buf, s->part, req->seg);
+		req->nr_segs = fill_segs(refs, buf, s->part, req->seg);
 		return 0;
 	}
 	err = indirect_get(q, s);
 	if (err)
 		return err;
 	/* Published with the request, which is put on the ring after this. */
-	req->nr_segs = fill_segs(pool, buf, s->part, s->indirect.segs);
+	req->nr_segs = fill_segs(refs, buf, s->part, s->indirect.segs);
 	req->indirect = true;
 	req->indirect_gref[0] = s->indirect.gref;
 	return 0;

@@ -30,6 +30,16 @@ struct batch {
 
 /* ---- slots ---- */
 
+/* Read by anyone, changed only under the lock: no locked instruction. */
+static void count_in_flight(struct blkfront_queue *q, int change)
+{
+	unsigned int nr = atomic_load_explicit(&q->nr_in_flight,
+					       memory_order_relaxed);
+
+	atomic_store_explicit(&q->nr_in_flight, nr + change,
+			      memory_order_release);
+}
+
 static void slot_release(struct blkfront_queue *q, uint32_t slot)
 {
 	struct blkfront_slot *s = &q->slots[slot];
@@ -38,7 +48,7 @@ static void slot_release(struct blkfront_queue *q, uint32_t slot)
 	s->state = SLOT_FREE;
 	s->io = NULL;
 	q->free_slots[q->nr_free++] = slot;
-	atomic_fetch_sub(&q->nr_in_flight, 1);
+	count_in_flight(q, -1);
 }
 
 static uint32_t slot_take(struct blkfront_queue *q, struct blkfront_io *io)
@@ -55,7 +65,7 @@ static uint32_t slot_take(struct blkfront_queue *q, struct blkfront_io *io)
 		.state = SLOT_WAITING,
 	};
 	io->private_slot = slot;
-	atomic_fetch_add(&q->nr_in_flight, 1);
+	count_in_flight(q, 1);
 	return slot;
 }
 

@@ -123,10 +123,13 @@ static void extent_unmap(struct grant_cache *c, struct grant_extent *e)
 	free(e);
 }
 
-static void extent_put(struct grant_cache *c, struct grant_extent *e)
+/* nr references of it are put. */
+static void extent_put(struct grant_cache *c, struct grant_extent *e,
+		       uint32_t nr)
 {
-	assert(e->users);
-	if (--e->users)
+	assert(e->users >= nr);
+	e->users -= nr;
+	if (e->users)
 		return;
 	c->stats.in_use -= e->nr;
 	if (c->keep) {
@@ -270,9 +273,49 @@ static void uncollect(struct grant_cache *c, struct grant_ref_use *use,
 
 	for (i = 0; i < nr; i++)
 		if (use[i].extent != fresh)
-			extent_put(c, use[i].extent);
+			extent_put(c, use[i].extent, 1);
 	if (fresh)
 		extent_drop(c, fresh);
+}
+
+static void *page_addr(const struct mapped_page *p)
+{
+	return p->extent->addr + (size_t)(p - p->extent->page) * PAGE;
+}
+
+/*
+ * The common case: all are mapped already.  A buffer's pages were often mapped
+ * together and in this order, so the next page is tried before the hash.
+ * Returns how many it got: from the first one that is not mapped on, none.
+ */
+static unsigned int get_mapped(struct grant_cache *c, const uint32_t *refs,
+			       unsigned int nr, bool write,
+			       struct grant_ref_use *use)
+{
+	struct mapped_page *p, *next = NULL, *end = NULL;
+	struct grant_extent *e = NULL;
+	char *addr = NULL;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (next < end && next->ref == refs[i]) {
+			e->users++;
+		} else {
+			p = hash_find(c, refs[i], write, false);
+			if (!p)
+				break;
+			e = p->extent;
+			extent_use(c, e);
+			addr = page_addr(p);
+			next = p;
+			end = e->page + e->nr;
+		}
+		use[i].extent = e;
+		use[i].addr = addr;
+		addr += PAGE;
+		next++;
+	}
+	return i;
 }
 
 static int get(struct grant_cache *c, const uint32_t *refs, unsigned int nr,
@@ -298,21 +341,26 @@ static int get(struct grant_cache *c, const uint32_t *refs, unsigned int nr,
 	} else {
 		c->stats.hits += nr;
 	}
-	for (i = 0; i < nr; i++) {
-		struct mapped_page *p = use[i].addr;
-
-		use[i].addr = p->extent->addr +
-			      (size_t)(p - p->extent->page) * PAGE;
-	}
+	for (i = 0; i < nr; i++)
+		use[i].addr = page_addr(use[i].addr);
 	return 0;
 }
 
 int grant_cache_get(struct grant_cache *c, const uint32_t *refs,
 		    unsigned int nr, bool write, struct grant_ref_use *use)
 {
+	unsigned int mapped;
 	int ret;
 
 	assert(nr >= 1 && nr <= GRANT_CACHE_MAX_BATCH);
+	if (c->keep) {
+		mapped = get_mapped(c, refs, nr, write, use);
+		if (mapped == nr) {
+			c->stats.hits += nr;
+			return 0;
+		}
+		grant_cache_put(c, use, mapped);
+	}
 	ret = get(c, refs, nr, write, false, use);
 	/*
 	 * References of this batch can themselves be what is in the way: a few
@@ -328,12 +376,17 @@ int grant_cache_get(struct grant_cache *c, const uint32_t *refs,
 void grant_cache_put(struct grant_cache *c, struct grant_ref_use *use,
 		     unsigned int nr)
 {
-	unsigned int i;
+	unsigned int i = 0, first;
 
-	for (i = 0; i < nr; i++) {
-		extent_put(c, use[i].extent);
-		use[i].extent = NULL;
-		use[i].addr = NULL;
+	while (i < nr) {
+		struct grant_extent *e = use[i].extent;
+
+		first = i;
+		do {
+			use[i].extent = NULL;
+			use[i].addr = NULL;
+		} while (++i < nr && use[i].extent == e);
+		extent_put(c, e, i - first);
 	}
 }
 
@@ -406,4 +459,10 @@ void grant_cache_get_stats(const struct grant_cache *c,
 			   struct grant_cache_stats *stats)
 {
 	*stats = c->stats;
+}
+
+const struct grant_cache_stats *grant_cache_stats_of(
+	const struct grant_cache *c)
+{
+	return &c->stats;
 }

@@ -192,6 +192,17 @@ uint32_t grant_pool_ref(const struct grant_pool *pool, const void *addr)
 	return pool->ref[page_of(pool, addr)];
 }
 
+const uint32_t *grant_pool_refs(const struct grant_pool *pool, const void *addr,
+				size_t len)
+{
+	size_t size = (size_t)pool->nr_pages << PAGE_SHIFT;
+	uintptr_t off = (uintptr_t)addr - (uintptr_t)pool->base;
+
+	if (off > size || len > size - off)
+		return NULL;
+	return &pool->ref[off >> PAGE_SHIFT];
+}
+
 unsigned int grant_pool_pages(const struct grant_pool *pool)
 {
 	return pool->nr_pages;

@@ -39,6 +39,10 @@ bool grant_pool_owns(const struct grant_pool *pool, const void *addr,
 		     size_t len);
 /* The grant reference of the page in which addr lies; addr is in the pool. */
 uint32_t grant_pool_ref(const struct grant_pool *pool, const void *addr);
+/* The references of all pages that [addr, addr+len) touches, in order; the
+ * pool's memory.  NULL if not all of it is in the pool. */
+const uint32_t *grant_pool_refs(const struct grant_pool *pool, const void *addr,
+				size_t len);
 unsigned int grant_pool_pages(const struct grant_pool *pool);
 unsigned int grant_pool_pages_free(const struct grant_pool *pool);
 

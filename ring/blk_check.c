@@ -128,12 +128,15 @@ int blk_check_segs(const struct blk_limits *lim, const struct blk_req *req,
 		   const struct blk_seg *segs, uint32_t *bytes,
 		   const char **why)
 {
+	const unsigned int nr = req->nr_segs;
+	const unsigned int unit = lim->sector_size / BLK_SECTOR_SIZE;
+	const bool begins_aligned = !(req->sector_512 & (unit - 1));
 	uint32_t sects = 0; /* at most 4096 segments of 8 */
 	unsigned int i;
 
 	*bytes = 0;
 	*why = NULL;
-	for (i = 0; i < req->nr_segs; i++) {
+	for (i = 0; i < nr; i++) {
 		unsigned int first = segs[i].first_sect;
 		unsigned int last = segs[i].last_sect;
 
@@ -143,7 +146,7 @@ int blk_check_segs(const struct blk_limits *lim, const struct blk_req *req,
 		if (last >= SECTORS_PER_PAGE)
 			return verdict(BLKIF_RSP_ERROR, why,
 				       "segment past the end of its page");
-		if (!aligned(lim, req->sector_512 | (last - first + 1)))
+		if (!begins_aligned || ((last - first + 1) & (unit - 1)))
 			return verdict(BLKIF_RSP_ERROR, why,
 				       "not aligned to the sector size");
 		sects += last - first + 1;

@@ -32,6 +32,7 @@ step "unit tests, address and undefined behaviour sanitizers" \
 	quiet_make -j2 BUILD="$BUILD/asan" SAN=address,undefined unit
 step "unit tests, thread sanitizer" \
 	quiet_make -j2 BUILD="$BUILD/tsan" SAN=thread unit
+step "instructions a request" quiet_make insn
 step "end-to-end tests on embedded Xen" quiet_make e2e
 
 awk '/^total: / { p += $2; f += $4; s += $6 }

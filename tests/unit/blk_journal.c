@@ -109,6 +109,19 @@ START_TEST(lies_are_refused)
 }
 END_TEST
 
+/* One that hangs while others go on: their indices come all round. */
+START_TEST(a_request_that_many_have_passed_is_owed)
+{
+	static const uint32_t passed[] = {1, SLOTS, INT32_MAX, 1u << 31,
+					  UINT32_MAX - SLOTS};
+
+	blk_journal_start(&j, 7 + passed[_i], 7 + passed[_i] - 1);
+	take(3, 7);
+	ck_assert(blk_slot_is_owed(&j, &j.slot[3]));
+	ck_assert_int_eq(blk_journal_check(&j), 0);
+}
+END_TEST
+
 START_TEST(other_size_is_refused)
 {
 	blk_journal_start(&j, 5, 5);
@@ -163,6 +176,7 @@ int main(void)
 	tcase_add_loop_test(t, each_point_of_a_life, 0, 7);
 	tcase_add_loop_test(t, lies_are_refused, 0,
 			    (int)(sizeof(lies) / sizeof(lies[0])));
+	tcase_add_loop_test(t, a_request_that_many_have_passed_is_owed, 0, 5);
 	tcase_add_test(t, other_size_is_refused);
 	tcase_add_test(h, histogram_bounds_hold_their_values);
 	tcase_add_test(h, quantiles);

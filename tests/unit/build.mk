@@ -68,6 +68,8 @@ $(eval $(call unit_test,vbd_config,$(BUILD)/backend/vbd_config.o \
 $(eval $(call unit_test,blk_journal,$(BUILD)/backend/blk_journal.o \
 	$(BUILD)/backend/blk_stats.o))
 
+$(eval $(call unit_test,worker_proto,$(BUILD)/backend/worker_proto.o))
+
 # Twice: the real objects, killed at any moment; and objects that call
 # store_hooks.c before each store, which takes ThreadSanitizer's place.
 RESUME_OWN := backend/blk_queue backend/blk_request backend/blk_data \
