@@ -55,7 +55,8 @@ wait_state $DEV 6
 pass "a worker may die under load, and nobody notices"
 
 # --- sizes
-load sizes --rw=randread --depth=1 --seconds=600
+# in what stays: the rest of a truncated file is gone before anyone hears of it
+load sizes --rw=randread --depth=1 --size=128m --seconds=600
 wait_state $DEV 4
 sectors_are() { [ "$(store "$DIR/sectors")" = "$1" ]; }
 truncate -s 160M "$TMP/a.img"
