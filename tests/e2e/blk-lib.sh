@@ -19,6 +19,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib-xensplitd.sh"
 
 BLK_GUEST=$E2E_BIN/blk_guest
+# what a failed run shows
+show_logs() { tail -n 40 "$BACK_LOG" "$XENLOCAL_RUNDIR"/*.log >&2; }
 declare -A GUEST_PID GUEST_FD
 
 # make_guests N...: domains
@@ -86,8 +88,6 @@ guest_show()
 {
 	echo "--- guest $1"
 	tail -n 20 "$TMP/$1.out" "$TMP/$1.err"
-	echo "--- xensplitd"
-	tail -n 20 "$BACK_LOG"
 } >&2
 
 guest_is_gone() { ! guest_lives "$1"; }
@@ -178,9 +178,8 @@ has_moved() { [ "$(requests "$1")" -gt "$2" ]; }
 # moves FE/DEVID: requests are being served
 moves()
 {
-	wait_for 15 has_moved "$1" "$(requests "$1")" && return
-	tail -n 20 "$BACK_LOG" >&2
-	fail "no requests of $1 are served"
+	wait_for 15 has_moved "$1" "$(requests "$1")" ||
+		fail "no requests of $1 are served"
 }
 
 detach()

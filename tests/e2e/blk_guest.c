@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "frontend/blkfront.h"
+#include "tests/e2e/blk_guest.h"
 #include "tests/e2e/guest_record.h"
 
 #define MAX_LANES 16u
@@ -59,21 +59,6 @@ struct lane {
 	struct counts counts;
 };
 
-static struct {
-	unsigned int devid, depth;
-	uint32_t block;
-	uint64_t offset, size, seed;
-	const char *record, *image;
-	bool tolerate;
-	struct blkfront_options front;
-} cfg = {
-	.devid = 51712,
-	.depth = 16,
-	.block = 4096,
-	.seed = 1,
-	.front = {.size = sizeof(struct blkfront_options)},
-};
-
 static struct blkfront *disk;
 static struct guest_record *record;
 static uint8_t *block_busy; /* [blocks of record] */
@@ -103,7 +88,7 @@ static void count_error(struct lane *l, enum blkfront_op op, int err)
 		c->write_errors++;
 	else
 		c->other_errors++;
-	if (!cfg.tolerate)
+	if (!blk_guest_cfg.tolerate)
 		fprintf(stderr, "blk_guest: operation %d: %s\n", op,
 			strerror(-err));
 }
@@ -178,7 +163,7 @@ static void prepare(struct lane *l, struct job *j)
 	l->left -= l->pass == LOAD;
 	j->io.op = choose_op(l);
 	j->io.offset = guest_record_at(record, j->block);
-	j->io.len = cfg.block;
+	j->io.len = blk_guest_cfg.block;
 	j->busy = true;
 	block_busy[j->block] = 1;
 	l->nr_busy++;
@@ -187,7 +172,7 @@ static void prepare(struct lane *l, struct job *j)
 	else if (j->io.op == BLKFRONT_DISCARD)
 		guest_record_discarded(record, j->block);
 	else
-		memset(j->io.buf, 0xa5, cfg.block);
+		memset(j->io.buf, 0xa5, blk_guest_cfg.block);
 }
 
 /* False: the ring is full. */
@@ -262,7 +247,7 @@ static void add_counts(struct counts *sum, const struct counts *c)
 static void report(const char *name, const struct counts *c)
 {
 	bad |= c->wrong != 0;
-	bad |= !cfg.tolerate &&
+	bad |= !blk_guest_cfg.tolerate &&
 	       c->read_errors + c->write_errors + c->other_errors;
 	printf("%s reads=%" PRIu64 " writes=%" PRIu64 " others=%" PRIu64
 	       " read_errors=%" PRIu64 " write_errors=%" PRIu64
@@ -322,14 +307,14 @@ static void run_pass(const char *name, enum pass pass, uint64_t nr_requests)
 
 static int open_region(uint64_t offset, uint64_t size, const char *file)
 {
-	uint32_t nr = size / cfg.block;
+	uint32_t nr = size / blk_guest_cfg.block;
 	unsigned int i;
 	int err;
 
 	free(block_busy);
 	guest_record_close(record);
 	record = NULL;
-	err = guest_record_open(&record, file, cfg.block, offset, nr);
+	err = guest_record_open(&record, file, blk_guest_cfg.block, offset, nr);
 	block_busy = calloc(nr, 1);
 	if (err || !block_busy) {
 		fprintf(stderr, "blk_guest: the record: %s\n", strerror(-err));
@@ -338,8 +323,9 @@ static int open_region(uint64_t offset, uint64_t size, const char *file)
 	for (i = 0; i < nr_lanes; i++) {
 		lanes[i].first = nr / nr_lanes * i;
 		lanes[i].nr = nr / nr_lanes;
-		lanes[i].nr_jobs = cfg.depth < lanes[i].nr ? cfg.depth
-							   : lanes[i].nr;
+		lanes[i].nr_jobs = blk_guest_cfg.depth < lanes[i].nr
+					   ? blk_guest_cfg.depth
+					   : lanes[i].nr;
 	}
 	return 0;
 }
@@ -350,15 +336,15 @@ static int make_lane(unsigned int index)
 	unsigned int i;
 
 	l->q = blkfront_queue(disk, index);
-	l->rng = cfg.seed * 2654435761u + index + 1;
-	l->jobs = calloc(cfg.depth, sizeof(*l->jobs));
-	for (i = 0; l->jobs && i < cfg.depth; i++) {
+	l->rng = blk_guest_cfg.seed * 2654435761u + index + 1;
+	l->jobs = calloc(blk_guest_cfg.depth, sizeof(*l->jobs));
+	for (i = 0; l->jobs && i < blk_guest_cfg.depth; i++) {
 		struct job *j = &l->jobs[i];
 
 		j->lane = l;
 		j->io.done = job_done;
 		j->io.user = j;
-		j->io.buf = blkfront_alloc(l->q, cfg.block);
+		j->io.buf = blkfront_alloc(l->q, blk_guest_cfg.block);
 		if (!j->io.buf)
 			return -ENOMEM;
 	}
@@ -371,7 +357,8 @@ static int open_disk(void)
 	char why[512];
 	unsigned int i;
 
-	if (blkfront_open(&disk, cfg.devid, &cfg.front, why, sizeof(why))) {
+	if (blkfront_open(&disk, blk_guest_cfg.devid, &blk_guest_cfg.front, why,
+			  sizeof(why))) {
 		fprintf(stderr, "blk_guest: %s\n", why);
 		return -ENODEV;
 	}
@@ -383,26 +370,27 @@ static int open_disk(void)
 			return -ENOMEM;
 		}
 	}
-	if (!cfg.size)
-		cfg.size = info.size_bytes - cfg.offset;
-	return open_region(cfg.offset, cfg.size, cfg.record);
+	if (!blk_guest_cfg.size)
+		blk_guest_cfg.size = info.size_bytes - blk_guest_cfg.offset;
+	return open_region(blk_guest_cfg.offset, blk_guest_cfg.size,
+			   blk_guest_cfg.record);
 }
 
 /* Without a frontend: the image as the backend's side has it. */
 static int verify_image(void)
 {
 	struct counts c = {0};
-	int fd, err = guest_record_load(&record, cfg.record);
+	int fd, err = guest_record_load(&record, blk_guest_cfg.record);
 	uint32_t i, block;
 	char *buf;
 
 	if (err) {
-		fprintf(stderr, "blk_guest: %s: %s\n", cfg.record,
+		fprintf(stderr, "blk_guest: %s: %s\n", blk_guest_cfg.record,
 			strerror(-err));
 		return 1;
 	}
 	block = guest_record_block(record);
-	fd = open(cfg.image, O_RDONLY | O_CLOEXEC);
+	fd = open(blk_guest_cfg.image, O_RDONLY | O_CLOEXEC);
 	buf = malloc(block);
 	for (i = 0; buf && fd >= 0 && i < guest_record_nr(record); i++) {
 		if (pread(fd, buf, block, (off_t)guest_record_at(record, i)) !=
@@ -414,7 +402,7 @@ static int verify_image(void)
 			c.reads++;
 	}
 	if (fd < 0) {
-		perror(cfg.image);
+		perror(blk_guest_cfg.image);
 		c.read_errors++;
 	}
 	close(fd);
@@ -483,36 +471,11 @@ static void do_size(uint64_t want)
 	bad |= info.size_bytes != want;
 }
 
-static uint64_t number(const char *text, const char **end)
-{
-	char *rest;
-	uint64_t n;
-
-	errno = 0;
-	n = strtoull(text, &rest, 0);
-	switch (*rest) {
-	case 'g':
-		n <<= 10; /* fall through */
-	case 'm':
-		n <<= 10; /* fall through */
-	case 'k':
-		n <<= 10;
-		rest++;
-	}
-	if (errno || rest == text || (*rest && (!end || *rest != ':'))) {
-		fprintf(stderr, "blk_guest: '%s' is not a number\n", text);
-		exit(64);
-	}
-	if (end)
-		*end = *rest ? rest + 1 : rest;
-	return n;
-}
-
 static bool do_region(const char *arg)
 {
-	uint64_t offset = number(arg, &arg);
+	uint64_t offset = blk_guest_number(arg, &arg);
 
-	return !open_region(offset, number(arg, NULL), NULL);
+	return !open_region(offset, blk_guest_number(arg, NULL), NULL);
 }
 
 static bool has_prefix(const char *text, const char *prefix, const char **arg)
@@ -543,9 +506,9 @@ static bool run_command(const char *text)
 		return true;
 	}
 	if (has_prefix(text, "load:", &arg))
-		run_pass("load", LOAD, number(arg, NULL));
+		run_pass("load", LOAD, blk_guest_number(arg, NULL));
 	else if (has_prefix(text, "size:", &arg))
-		do_size(number(arg, NULL));
+		do_size(blk_guest_number(arg, NULL));
 	else if (has_prefix(text, "region:", &arg))
 		return do_region(arg);
 	else if (!strcmp(text, "info"))
@@ -557,116 +520,6 @@ static bool run_command(const char *text)
 	else
 		return false;
 	return true;
-}
-
-/* ---- command line ---- */
-
-static void usage(FILE *to)
-{
-	fputs("usage: blk_guest [OPTION...] COMMAND...\n"
-	      "   or: blk_guest --record=FILE --image=FILE\n"
-	      "commands, in order on one connection:\n"
-	      "  info         one line about the disk\n"
-	      "  fill verify  write, read and compare, each block once\n"
-	      "  barrier discard  each block once\n"
-	      "  load[:N]     reads and writes of random blocks; without N, "
-	      "until a line or\n"
-	      "               the end of standard input\n"
-	      "  flush\n"
-	      "  pause        says 'paused', waits for a line\n"
-	      "  size:BYTES   waits until the disk has this size\n"
-	      "  region:OFFSET:SIZE  from here on, of this part of the disk\n"
-	      "options: --devid=51712|xvda --queues=N --depth=N --block=BYTES\n"
-	      "  --offset=BYTES --size=BYTES --seed=N --protocol=x86_32-abi\n"
-	      "  --ring-pages=N --max-segs=N --wait-ms=N --no-persistent\n"
-	      "  --record=FILE  what the disk holds, kept for later runs\n"
-	      "  --tolerate     I/O errors are counted, wrong data still "
-	      "fails\n",
-	      to);
-}
-
-static const struct option long_options[] = {
-	{"devid", required_argument, NULL, 'd'},
-	{"queues", required_argument, NULL, 'q'},
-	{"depth", required_argument, NULL, 'D'},
-	{"block", required_argument, NULL, 'b'},
-	{"offset", required_argument, NULL, 'o'},
-	{"size", required_argument, NULL, 's'},
-	{"seed", required_argument, NULL, 'S'},
-	{"record", required_argument, NULL, 'R'},
-	{"image", required_argument, NULL, 'i'},
-	{"protocol", required_argument, NULL, 'P'},
-	{"ring-pages", required_argument, NULL, 'r'},
-	{"max-segs", required_argument, NULL, 'g'},
-	{"wait-ms", required_argument, NULL, 'w'},
-	{"no-persistent", no_argument, NULL, 'N'},
-	{"tolerate", no_argument, NULL, 't'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
-
-static bool front_option(int opt, const char *arg)
-{
-	struct blkfront_options *f = &cfg.front;
-
-	switch (opt) {
-	case 'q':
-		f->nr_queues = number(arg, NULL);
-		return true;
-	case 'P':
-		f->protocol = arg;
-		return true;
-	case 'r':
-		f->ring_pages = number(arg, NULL);
-		return true;
-	case 'g':
-		f->max_indirect_segs = number(arg, NULL);
-		return true;
-	case 'w':
-		f->wait_ms = number(arg, NULL);
-		return true;
-	case 'N':
-		f->no_persistent = true;
-		return true;
-	default:
-		return false;
-	}
-}
-
-static void set_option(int opt, const char *arg)
-{
-	switch (opt) {
-	case 'd':
-		cfg.devid = blkfront_devid(arg);
-		break;
-	case 'D':
-		cfg.depth = number(arg, NULL);
-		break;
-	case 'b':
-		cfg.block = number(arg, NULL);
-		break;
-	case 'o':
-		cfg.offset = number(arg, NULL);
-		break;
-	case 's':
-		cfg.size = number(arg, NULL);
-		break;
-	case 'S':
-		cfg.seed = number(arg, NULL);
-		break;
-	case 'R':
-		cfg.record = arg;
-		break;
-	case 'i':
-		cfg.image = arg;
-		break;
-	case 't':
-		cfg.tolerate = true;
-		break;
-	default:
-		usage(opt == 'h' ? stdout : stderr);
-		exit(opt == 'h' ? 0 : 64);
-	}
 }
 
 static void on_signal(int sig)
@@ -689,32 +542,20 @@ static void free_all(void)
 int main(int argc, char **argv)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
-	uint64_t pages;
-	int opt;
+	int i = blk_guest_parse(argc, argv);
 
-	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-		if (!front_option(opt, optarg))
-			set_option(opt, optarg);
-	if (cfg.image && cfg.record && optind == argc)
+	if (blk_guest_cfg.image)
 		return verify_image();
-	if (optind == argc || !cfg.depth || cfg.depth > 4096 || !cfg.block ||
-	    cfg.block % 512) {
-		usage(stderr);
-		return 64;
-	}
-	pages = (uint64_t)(cfg.block + 4095) / 4096 * cfg.depth;
-	cfg.front.buffer_pages = pages > 64 ? pages : 64;
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	if (open_disk()) {
 		free_all();
 		return 2;
 	}
-	for (; optind < argc; optind++) {
-		if (run_command(argv[optind]))
+	for (; i < argc; i++) {
+		if (run_command(argv[i]))
 			continue;
-		fprintf(stderr, "blk_guest: '%s': no such command\n",
-			argv[optind]);
+		fprintf(stderr, "blk_guest: '%s': no such command\n", argv[i]);
 		bad = true;
 	}
 	free_all();

@@ -30,14 +30,14 @@ struct worker;
 struct job {
 	struct blkfront_io io;
 	struct worker *w;
+	struct job *next; /* idle ones */
 	uint64_t start_ns;
-	bool busy;
 };
 
 struct worker {
 	pthread_t thread;
 	struct blkfront_queue *q;
-	struct job *jobs;
+	struct job *jobs, *idle;
 	struct job *held;      /* prepared, but found no room on the ring */
 	uint64_t base, blocks; /* its part of the disk */
 	uint64_t next;         /* sequential position, in blocks */
@@ -160,13 +160,19 @@ static bool is_random(enum mode mode)
 	return mode == MODE_RANDREAD || mode == MODE_RANDWRITE;
 }
 
+static void job_idle(struct worker *w, struct job *job)
+{
+	job->next = w->idle;
+	w->idle = job;
+	w->busy--;
+}
+
 static void job_done(struct blkfront_io *io, int res)
 {
 	struct job *job = io->user;
 	struct worker *w = job->w;
 
-	job->busy = false;
-	w->busy--;
+	job_idle(w, job);
 	if (res) {
 		if (!w->errors++)
 			fprintf(stderr,
@@ -244,12 +250,6 @@ static void job_prepare(struct worker *w, struct job *job)
 		stamp(job->io.buf, job->io.len, job->io.offset);
 }
 
-static void job_idle(struct worker *w, struct job *job)
-{
-	job->busy = false;
-	w->busy--;
-}
-
 /* Submit a prepared job; if the ring is full it is held.  False on error. */
 static bool job_submit(struct worker *w, struct job *job)
 {
@@ -274,22 +274,19 @@ static bool job_submit(struct worker *w, struct job *job)
 /* Start what can be started; false if nothing is to be started any more. */
 static bool start_jobs(struct worker *w, bool whole_pass)
 {
-	unsigned int i;
+	struct job *job;
 
 	if (w->held && !job_submit(w, w->held))
 		return false;
-	for (i = 0; i < cfg.depth && !w->held; i++) {
-		struct job *job = &w->jobs[i];
-
-		if (job->busy)
-			continue;
+	while (w->idle && !w->held) {
 		if (cfg.rate > 0)
 			pace(w);
 		if (!may_start(w, whole_pass))
 			return false;
-		job_prepare(w, job);
-		job->busy = true;
+		job = w->idle;
+		w->idle = job->next;
 		w->busy++;
+		job_prepare(w, job);
 		if (!job_submit(w, job))
 			return false;
 	}
@@ -357,6 +354,8 @@ static int worker_init(struct worker *w, unsigned int index, unsigned int nr,
 		job->w = w;
 		job->io.done = job_done;
 		job->io.user = job;
+		job->next = w->idle;
+		w->idle = job;
 		job->io.buf = blkfront_alloc(w->q, cfg.block);
 		if (!job->io.buf)
 			return -ENOMEM;

@@ -13,5 +13,15 @@ $(eval $(call program,$(E2E_OPEN_EVTCHN),$(BUILD)/tests/e2e/open_evtchn.o,\
 E2E_BLK_GUEST := $(BUILD)/tests/e2e/blk_guest
 ALL += $(E2E_BLK_GUEST)
 $(eval $(call program,$(E2E_BLK_GUEST),$(E2E_BLK_GUEST).o \
-	$(BUILD)/tests/e2e/guest_record.o $(LIBBLKFRONT) $(FRONTEND_DEPS),\
+	$(E2E_BLK_GUEST)_args.o $(BUILD)/tests/e2e/guest_record.o \
+	$(LIBBLKFRONT) $(FRONTEND_DEPS),\
+	$(FRONTEND_LIBS)))
+
+E2E_RAW := $(BUILD)/tests/e2e/raw_front.o $(FRONTEND_DEPS)
+E2E_HOSTILE_FRONT := $(BUILD)/tests/e2e/hostile_front
+E2E_FRONT_WALK := $(BUILD)/tests/e2e/front_walk
+ALL += $(E2E_HOSTILE_FRONT) $(E2E_FRONT_WALK)
+$(eval $(call program,$(E2E_HOSTILE_FRONT),$(E2E_HOSTILE_FRONT).o $(E2E_RAW),\
+	$(FRONTEND_LIBS)))
+$(eval $(call program,$(E2E_FRONT_WALK),$(E2E_FRONT_WALK).o $(E2E_RAW),\
 	$(FRONTEND_LIBS)))
