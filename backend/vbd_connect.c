@@ -20,6 +20,7 @@ struct reader {
 	struct worker_blk_connect *c;
 	struct xs_err *err;
 	bool multi_ref; /* ring-ref0, ring-ref1...; not ring-ref */
+	int result;
 };
 
 static int read_number(const struct reader *r, const char *dir, const char *key,
@@ -183,14 +184,11 @@ static int check_unique(const struct reader *r)
 	return 0;
 }
 
-static int read_all(struct xs_store *xs, xs_transaction_t t, void *arg)
+static int read_all(struct reader *r)
 {
-	struct reader *r = arg;
 	unsigned int i;
 	int e;
 
-	r->xs = xs;
-	r->t = t;
 	memset(r->c, 0, sizeof(*r->c));
 	e = read_protocol(r);
 	if (!e)
@@ -205,6 +203,22 @@ static int read_all(struct xs_store *xs, xs_transaction_t t, void *arg)
 	return e ? e : check_unique(r);
 }
 
+/*
+ * xenstored's transactions are no snapshots: a frontend that writes meanwhile
+ * can make half of its keys seem missing.  Only the commit tells, so there is
+ * always one, and what was read counts if it succeeds.
+ */
+static int read_committed(struct xs_store *xs, xs_transaction_t t, void *arg)
+{
+	struct reader *r = arg;
+
+	r->xs = xs;
+	r->t = t;
+	r->err->text[0] = '\0';
+	r->result = read_all(r);
+	return 0;
+}
+
 int vbd_connect_read(struct xs_store *xs, const char *dir,
 		     unsigned int queues_max, struct worker_blk_connect *c,
 		     struct xs_err *err)
@@ -213,8 +227,9 @@ int vbd_connect_read(struct xs_store *xs, const char *dir,
 		.dir = dir, .queues_max = queues_max, .c = c, .err = err};
 	int e;
 
-	err->text[0] = '\0';
-	e = xs_transact(xs, read_all, &r);
+	e = xs_transact(xs, read_committed, &r);
+	if (!e)
+		e = r.result;
 	if (e && !err->text[0])
 		xs_err_set(err, "cannot read %s: %s", dir, strerror(-e));
 	return e;

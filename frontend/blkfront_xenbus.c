@@ -28,6 +28,7 @@
  * long it may take to follow us to Closed. */
 #define DRAIN_S      2.0
 #define DRAIN_TICK_S 0.02
+#define REFUSAL_S    1.0 /* an old error may stand before a new offer */
 #define CLOSE_S      5.0
 #define LOG_BURST    10u
 #define LOG_MS       10000u
@@ -39,6 +40,8 @@ struct blkfront_xenbus {
 	ev_async poke;
 	ev_timer limit; /* of opening, then of closing */
 	ev_timer drain;
+	ev_timer refusal; /* runs while the backend may be about to offer */
+	bool refusal_stands;
 	double drain_until;
 	atomic_bool stop; /* blkfront_close() wants the end */
 	bool stopping;    /* and the thread knows */
@@ -446,14 +449,26 @@ static void act(struct blkfront_xenbus *x, enum xenbus_action action)
 	}
 }
 
-/* A backend that fails before we have set up says so and closes. */
+/*
+ * A backend that fails before we have set up says so and closes.  What is there
+ * when we come may be left over from before us: it has a moment to offer anew.
+ */
 static void check_refusal(struct blkfront_xenbus *x)
 {
 	char reason[200];
 
 	if (x->own != XenbusStateInitialising || !is_opening(x) ||
-	    (x->other != XenbusStateClosing && x->other != XenbusStateClosed))
+	    (x->other != XenbusStateClosing && x->other != XenbusStateClosed)) {
+		ev_timer_stop(x->loop, &x->refusal);
 		return;
+	}
+	if (!x->refusal_stands) {
+		if (!ev_is_active(&x->refusal)) {
+			ev_timer_set(&x->refusal, REFUSAL_S, 0.);
+			ev_timer_start(x->loop, &x->refusal);
+		}
+		return;
+	}
 	backend_reason(x, reason, sizeof(reason));
 	if (reason[0])
 		give_up(x, -EIO, "the backend cannot serve this disk");
@@ -580,6 +595,17 @@ static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 	ev_break(loop, EVBREAK_ALL);
 }
 
+static void on_refusal(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct blkfront_xenbus *x = w->data;
+
+	(void)loop;
+	(void)revents;
+	x->refusal_stands = true;
+	step(x);
+	x->refusal_stands = false;
+}
+
 void blkfront_xenbus_poke(struct blkfront *bf)
 {
 	if (bf->xenbus)
@@ -658,7 +684,8 @@ int blkfront_xenbus_start(struct blkfront *bf)
 	ev_async_init(&x->poke, on_poke);
 	ev_init(&x->limit, on_limit);
 	ev_init(&x->drain, on_drain);
-	x->poke.data = x->limit.data = x->drain.data = x;
+	ev_init(&x->refusal, on_refusal);
+	x->poke.data = x->limit.data = x->drain.data = x->refusal.data = x;
 	ev_async_start(x->loop, &x->poke);
 	bf->xenbus = x;
 	err = start_thread(x);
