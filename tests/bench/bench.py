@@ -239,6 +239,16 @@ class Bench:
             say(text + (f"  xensplit ÷ it {ratio}" if ratio else ""))
 
 
+STOLEN_PERCENT = 5
+
+
+def cpu_ticks():
+    """(stolen by the host, all) of all CPUs since boot."""
+    with open("/proc/stat") as f:
+        ticks = [int(x) for x in f.readline().split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
 def on_signal(signum, _frame):
     # once: a second one must not cut the cleaning up short
     for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -264,9 +274,17 @@ def main():
     if load > BUSY_LOAD:
         bench.problem(f"the machine was busy when it began (load {load:.1f}): "
                       "do not trust the figures")
+    stolen, ticks = cpu_ticks()
     bench.run()
     if not bench.results.runs:
         return 1
+    after = cpu_ticks()
+    percent = 100 * (after[0] - stolen) / max(1, after[1] - ticks)
+    say(f"The host kept {percent:.1f} % of the CPUs' time for others.")
+    if percent > STOLEN_PERCENT:
+        bench.problem(f"the host kept {percent:.1f} % of the CPUs' time for "
+                      "others during the run: whoever spins on two CPUs is "
+                      "stopped for milliseconds, who uses one hardly is")
     out = bench.host.out_dir
     lines = report.write(bench.results, out)
     say("Targets:" if lines else "No targets in this selection.")
