@@ -244,6 +244,20 @@ static void add_counts(struct counts *sum, const struct counts *c)
 	sum->wrong += c->wrong;
 }
 
+/* Requests are refused from the moment the backend wants to close; the disk's
+ * status says so when the last one in flight has ended, a moment later. */
+static int status_after(const struct counts *c)
+{
+	unsigned int left_ms;
+
+	if (!disk)
+		return 0;
+	for (left_ms = 5000; c->refused && left_ms && !blkfront_status(disk);
+	     left_ms -= 10)
+		poll(NULL, 0, 10);
+	return blkfront_status(disk);
+}
+
 static void report(const char *name, const struct counts *c)
 {
 	bad |= c->wrong != 0;
@@ -255,7 +269,7 @@ static void report(const char *name, const struct counts *c)
 	       " status=%d\n",
 	       name, c->reads, c->writes, c->others, c->read_errors,
 	       c->write_errors, c->other_errors, c->refused, c->wrong,
-	       disk ? blkfront_status(disk) : 0);
+	       status_after(c));
 	fflush(stdout);
 }
 
