@@ -10,6 +10,7 @@
 record=$TMP/record
 image=$TMP/image
 fe_state() { store /local/domain/2/device/vbd/51712/state; }
+fe_has_state() { [ -n "$(fe_state)" ]; }
 be_left_init() { [ "$(back_state 2/51712)" != 2 ]; }
 no_maps()
 {
@@ -82,7 +83,7 @@ for n in 1 2 3 4 5 6; do
 	1) ;;
 	2) wait_for 10 back_state_is 2/51712 2 ;;
 	3) wait_for 10 be_left_init ;;
-	4) wait_for 10 test -n "$(fe_state)" ;;
+	4) wait_for 10 fe_has_state ;;
 	5) wait_for 10 back_state_is 2/51712 4 ;;
 	6) guest_says dead paused ;;
 	esac
