@@ -145,11 +145,6 @@ static bool is_leaving(const struct device *dev)
 
 static void offer_done(struct device *dev, int err, const char *reason)
 {
-	if (err == -EAGAIN) {
-		if (may_log(dev))
-			log_info(dev->name, "waiting: %s", reason);
-		return;
-	}
 	if (err) {
 		dev->wait_tool = true;
 		device_fail(dev, err, reason);
@@ -163,6 +158,11 @@ static void offer_done(struct device *dev, int err, const char *reason)
 
 static void connect_done(struct device *dev, int err, const char *reason)
 {
+	if (err == -EAGAIN) {
+		if (may_log(dev))
+			log_info(dev->name, "waiting: %s", reason);
+		return;
+	}
 	if (err) {
 		device_fail(dev, err, reason);
 		return;
@@ -184,12 +184,12 @@ void device_done(struct device *dev, int err, const char *reason)
 	switch (step) {
 	case DEVICE_OFFERING:
 		offer_done(dev, err, reason);
-		/* -EAGAIN waits for the directory to change */
-		if (err == -EAGAIN && !is_leaving(dev))
-			return;
 		break;
 	case DEVICE_CONNECTING:
 		connect_done(dev, err, reason);
+		/* -EAGAIN waits for the directory to change */
+		if (err == -EAGAIN && !is_leaving(dev))
+			return;
 		break;
 	case DEVICE_CHANGING:
 		if (err && may_log(dev))

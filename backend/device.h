@@ -104,11 +104,15 @@ struct device {
  */
 struct device_class {
 	const char *type; /* "vbd": directory below backend/ */
+	/* Whether a directory without a device is for us; NULL: each one is.
+	 * Asked when it gets a state, and when xensplit/serve is written. */
+	bool (*is_ours)(struct supervisor *super, const char *be_dir);
 	/* read the toolstack's keys, open what is behind, publish features
-	 * (not the state).  -EAGAIN: the toolstack has not finished; asked
-	 * again when its directory changes. */
+	 * (not the state) */
 	void (*offer)(struct device *dev);
-	/* read the frontend's keys, connect, publish properties */
+	/* read the frontend's keys, connect, publish properties.  -EAGAIN: the
+	 * toolstack has not finished; asked again when its directory changes,
+	 * where changed() is also called if there is no frontend yet. */
 	void (*connect)(struct device *dev);
 	/* the frontend wrote Reconfiguring, or a tool asks to look whether
 	 * what is behind has changed */

@@ -36,6 +36,13 @@ struct worker_handle;
 #define SUPER_BUCKETS     4096u
 #define SUPER_DOM_BUCKETS 256u
 
+/* Which directories of backend/vbd are served. */
+enum super_vbd {
+	SUPER_VBD_AUTO, /* all, but where the kernel serves vbd: marked */
+	SUPER_VBD_ALL,
+	SUPER_VBD_MARKED, /* with xensplit/serve = 1 */
+};
+
 struct super_options {
 	const char *control;      /* path of the control socket; NULL: none */
 	unsigned int workers_max; /* guests served at the same time */
@@ -44,7 +51,8 @@ struct super_options {
 	unsigned int poll_us;     /* polling of a worker before each sleep */
 	const char *log_level;    /* handed to workers */
 	const char *version;      /* what the control socket tells */
-	int ready_fd;             /* gets a line when all is set up; -1: none */
+	enum super_vbd vbd;
+	int ready_fd; /* gets a line when all is set up; -1: none */
 };
 
 LIST_HEAD(device_list, device);

@@ -16,7 +16,8 @@
 
 #define DOMID_MAX 0x7fefu /* DOMID_FIRST_RESERVED - 1 */
 
-static const struct device_class *const classes[] = {&vbd_class};
+static const struct device_class *const classes[] = {&vbd_class,
+						     &vbd_own_class};
 #define NR_CLASSES (sizeof(classes) / sizeof(classes[0]))
 
 /* ---- tables ---- */
@@ -284,6 +285,8 @@ static void consider(struct class_watch *cw, uint32_t domid, uint32_t devid)
 	snprintf(path, sizeof(path), "%s/state", dir);
 	if (super->stopping || !xs_node_exists(super->xs, XBT_NULL, path))
 		return;
+	if (cw->class->is_ours && !cw->class->is_ours(super, dir))
+		return;
 	/* malformed: device.c will say so */
 	if (xs_read_state(super->xs, XBT_NULL, dir, &state, &why))
 		state = XenbusStateInitialising;
@@ -416,12 +419,14 @@ static void on_resize_key(struct device *dev)
 static void on_key(struct class_watch *cw, uint32_t domid, uint32_t devid,
 		   const char *key)
 {
+	enum { KEY_SERVE = 2, KEY_HOTPLUG = 3, KEY_ONLINE = 6 };
 	static const char *const keys[] = {"",
 					   "/state",
-					   "/online",
+					   "/xensplit/serve",
 					   "/hotplug-status",
 					   "/physical-device",
 					   "/physical-device-path",
+					   "/online",
 					   "/xensplit/force"};
 	struct device *dev = find(cw->super, cw->class, domid, devid);
 	unsigned int i;
@@ -431,10 +436,14 @@ static void on_key(struct class_watch *cw, uint32_t domid, uint32_t devid,
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (strcmp(key, keys[i]))
 			continue;
-		if (dev)
-			device_mark(dev);
-		else if (i < 2)
+		if (!dev && i <= KEY_SERVE)
 			consider(cw, domid, devid);
+		if (!dev)
+			return;
+		/* what a hotplug script says */
+		if (i >= KEY_HOTPLUG && i < KEY_ONLINE)
+			dev->recheck = true;
+		device_mark(dev);
 		return;
 	}
 }

@@ -16,6 +16,7 @@
 #include "backend/blk_journal.h"
 #include "backend/super.h"
 #include "backend/worker_handle.h"
+#include "hypercall/kernel_backend.h"
 
 /* A worker of an earlier supervisor may hold an image a moment longer. */
 #define LOCK_RETRY_S 0.1
@@ -113,28 +114,56 @@ static int take_lock(struct vbd *v, struct xs_err *err)
 	return 0;
 }
 
-static void offer_locked(struct vbd *v)
+/* The store cannot be had, so neither can what is under way. */
+static void open_failed(struct vbd *v, int e, const char *reason)
+{
+	struct device *dev = v->dev;
+
+	if (dev->step == DEVICE_OFFERING) {
+		vbd_offer_failed(v, e, reason);
+		return;
+	}
+	if (dev->step == DEVICE_CONNECTING) {
+		device_done(dev, e, reason);
+		return;
+	}
+	device_done(dev, 0, NULL);
+	if (e != -EAGAIN)
+		device_fail(dev, e, reason);
+}
+
+static void connect_opened(struct vbd *v);
+
+static void go_on_locked(struct vbd *v)
 {
 	struct device *dev = v->dev;
 	struct xs_err err = {"no memory for statistics"};
 	int e;
 
 	set_limits(v);
-	e = make_stats(v);
+	e = v->stats ? 0 : make_stats(v);
 	if (!e)
 		e = worker_use(dev->dom, &err);
+	if (!e)
+		v->uses_worker = true;
+	if (!e && v->cfg.script) {
+		e = vbd_publish_opened(v);
+		vbd_publish_error(e, &err);
+	}
 	if (e) {
-		vbd_offer_failed(v, e, err.text);
+		open_failed(v, e, err.text);
 		return;
 	}
-	v->uses_worker = true;
 	if (v->store.nr_fds)
 		size_watch_add(dev->super->sizes, v->store.fd[0],
 			       on_size_change, v, &v->size_watch);
 	v->want = VBD_AT_ADDED;
 	if (dev->forced)
 		vbd_start_force_timer(v);
-	vbd_steer(v);
+	if (dev->step == DEVICE_CONNECTING)
+		connect_opened(v);
+	else
+		vbd_steer(v);
 }
 
 static void try_lock(struct vbd *v)
@@ -143,12 +172,12 @@ static void try_lock(struct vbd *v)
 	int e = take_lock(v, &err);
 
 	if (!e) {
-		offer_locked(v);
+		go_on_locked(v);
 	} else if (e == -EAGAIN && ++v->lock_tries < LOCK_TRIES) {
 		ev_timer_set(&v->timer, LOCK_RETRY_S, 0.);
 		ev_timer_start(v->dev->super->loop, &v->timer);
 	} else {
-		vbd_offer_failed(v, e == -EAGAIN ? -EBUSY : e, err.text);
+		open_failed(v, e == -EAGAIN ? -EBUSY : e, err.text);
 	}
 }
 
@@ -159,15 +188,54 @@ static void on_lock_timer(struct ev_loop *loop, ev_timer *t, int revents)
 	try_lock(t->data);
 }
 
+static int open_store(struct vbd *v, struct xs_err *err)
+{
+	const struct store_open_how how = {
+		.read_only = v->cfg.mode == IMAGE_READ,
+		.discard = v->cfg.discard,
+		.direct_io_safe = v->cfg.direct_io_safe,
+		.sector_size = v->cfg.sector_size,
+	};
+	int e = store_open(v->cfg.target, &how, &v->store, err);
+
+	v->store_is_open = !e;
+	/* not "ask again", which is for hotplug scripts */
+	return e == -EAGAIN ? -EBUSY : e;
+}
+
+/* Goes on with the operation under way when the store is open and locked. */
+static void open_disk(struct vbd *v)
+{
+	struct device *dev = v->dev;
+	struct xs_err err = {""};
+	int e = vbd_config_read(dev->super->xs, dev->be_dir, &v->cfg, &err);
+
+	if (e == -EAGAIN && dev->step == DEVICE_OFFERING) {
+		/*
+		 * libxl runs the hotplug script when we are at InitWait, and
+		 * the script says what the disk is: offer it, open it later.
+		 */
+		log_info(dev->name, "waiting: %s", err.text);
+		v->want = VBD_AT_NONE;
+		vbd_steer(v);
+		return;
+	}
+	if (!e)
+		e = open_store(v, &err);
+	if (e) {
+		open_failed(v, e, err.text);
+		return;
+	}
+	v->lock_tries = 0;
+	try_lock(v);
+}
+
 static void vbd_offer(struct device *dev)
 {
 	struct vbd *v = calloc(1, sizeof(*v));
-	struct store_open_how how;
-	struct xs_err err = {"no memory for a disk"};
-	int e = -ENOMEM;
 
 	if (!v) {
-		device_done(dev, e, err.text);
+		device_done(dev, -ENOMEM, "no memory for a disk");
 		return;
 	}
 	v->dev = dev;
@@ -175,34 +243,21 @@ static void vbd_offer(struct device *dev)
 	ev_timer_init(&v->timer, on_lock_timer, 0., 0.);
 	v->timer.data = v;
 	dev->priv = v;
-	e = vbd_config_read(dev->super->xs, dev->be_dir, &v->cfg, &err);
-	if (!e) {
-		how = (struct store_open_how){
-			.read_only = v->cfg.mode == IMAGE_READ,
-			.discard = v->cfg.discard,
-			.direct_io_safe = v->cfg.direct_io_safe,
-			.sector_size = v->cfg.sector_size,
-		};
-		e = store_open(v->cfg.target, &how, &v->store, &err);
-		/* not "ask again", which is for hotplug scripts */
-		if (e == -EAGAIN)
-			e = -EBUSY;
-		v->store_is_open = !e;
-	}
-	if (e)
-		vbd_offer_failed(v, e, err.text);
-	else
-		try_lock(v);
+	open_disk(v);
 }
 
-static void vbd_connect(struct device *dev)
+static void connect_opened(struct vbd *v)
 {
-	struct vbd *v = dev->priv;
+	struct device *dev = v->dev;
+	unsigned int queues_max = dev->super->opt->queues_max;
 	struct xs_err err = {"no memory for a journal"};
 	int e;
 
-	e = vbd_connect_read(dev->super->xs, dev->fe_dir,
-			     dev->super->opt->queues_max, &v->conn, &err);
+	/* What a running guest read may be the kernel's offer. */
+	if (v->cfg.script)
+		queues_max = BLK_MAX_QUEUES;
+	e = vbd_connect_read(dev->super->xs, dev->fe_dir, queues_max, &v->conn,
+			     &err);
 	if (!e) {
 		v->conn.fe_domid = dev->fe_domid;
 		v->abandon = false;
@@ -219,6 +274,16 @@ static void vbd_connect(struct device *dev)
 	}
 	v->want = VBD_AT_CONNECTED;
 	vbd_steer(v);
+}
+
+static void vbd_connect(struct device *dev)
+{
+	struct vbd *v = dev->priv;
+
+	if (v->uses_worker)
+		connect_opened(v);
+	else
+		open_disk(v);
 }
 
 static void vbd_disconnect(struct device *dev)
@@ -245,8 +310,13 @@ static void vbd_changed(struct device *dev)
 {
 	struct vbd *v = dev->priv;
 	uint64_t size;
-	int e = store_size(&v->store, &size);
+	int e;
 
+	if (!v->uses_worker) {
+		open_disk(v);
+		return;
+	}
+	e = store_size(&v->store, &size);
 	if (!e)
 		size -= size % v->store.sector_size;
 	if (e || size == v->store.size_bytes) {
@@ -262,15 +332,40 @@ static void vbd_changed(struct device *dev)
 	vbd_steer(v);
 }
 
+/* ---- the classes ---- */
+
+static bool vbd_is_ours(struct supervisor *super, const char *be_dir)
+{
+	uint64_t serve = 0;
+
+	if (super->opt->vbd == SUPER_VBD_ALL ||
+	    (super->opt->vbd == SUPER_VBD_AUTO && !kernel_serves("vbd")))
+		return true;
+	return !xs_read_u64_or(super->xs, XBT_NULL, be_dir, "xensplit/serve", 0,
+			       1, 0, &serve, NULL) &&
+	       serve;
+}
+
+/* clang-format off */
+#define VBD_OPERATIONS \
+	.offer = vbd_offer, \
+	.connect = vbd_connect, \
+	.changed = vbd_changed, \
+	.disconnect = vbd_disconnect, \
+	.force = vbd_force, \
+	.release = vbd_release, \
+	.worker_changed = vbd_worker_changed, \
+	.worker_event = vbd_worker_event, \
+	.stats = vbd_list
+/* clang-format on */
+
 const struct device_class vbd_class = {
 	.type = "vbd",
-	.offer = vbd_offer,
-	.connect = vbd_connect,
-	.changed = vbd_changed,
-	.disconnect = vbd_disconnect,
-	.force = vbd_force,
-	.release = vbd_release,
-	.worker_changed = vbd_worker_changed,
-	.worker_event = vbd_worker_event,
-	.stats = vbd_list,
+	.is_ours = vbd_is_ours,
+	VBD_OPERATIONS,
+};
+
+const struct device_class vbd_own_class = {
+	.type = "xensplit-vbd",
+	VBD_OPERATIONS,
 };

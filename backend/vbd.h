@@ -23,7 +23,11 @@
 /* max-ring-page-order: 16 pages. */
 #define VBD_RING_ORDER_MAX 4u
 
+/* backend/vbd/, where every toolstack puts disks, and backend/xensplit-vbd/,
+ * which is ours alone: for domains whose kernel serves the other one.  A
+ * frontend does not see the difference. */
 extern const struct device_class vbd_class;
+extern const struct device_class vbd_own_class;
 
 /* What the toolstack wants, checked. */
 struct vbd_config {
@@ -32,6 +36,8 @@ struct vbd_config {
 	char dev[VBD_DEV_MAX];       /* "xvda" */
 	enum image_mode mode;
 	bool cdrom, removable, discard, direct_io_safe;
+	bool script; /* a hotplug script waits for xensplit/opened; before us
+		      * the kernel may have offered the disk */
 	uint32_t sector_size; /* 0: the store's own */
 };
 
@@ -109,6 +115,8 @@ void vbd_free(struct vbd *v);
 
 /* Our keys before InitWait, and before Connected.  0 or -errno. */
 int vbd_publish_features(struct vbd *v);
+/* For the hotplug script: the disk is open. */
+int vbd_publish_opened(struct vbd *v);
 int vbd_publish_properties(struct vbd *v);
 /* `sectors` and `state` again: how a connected frontend learns of a new size.
  */

@@ -159,7 +159,8 @@ static int read_target(const struct reader *r, struct vbd_config *cfg)
 		e = read_text(r, "script", script, sizeof(script));
 	if (e)
 		return e;
-	if (script[0])
+	cfg->script = script[0];
+	if (cfg->script)
 		e = read_hotplug(r, cfg);
 	else
 		snprintf(cfg->target, sizeof(cfg->target), "%s", cfg->params);

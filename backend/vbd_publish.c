@@ -66,6 +66,13 @@ int vbd_publish_features(struct vbd *v)
 	return publish(v, numbers, NR(numbers), false);
 }
 
+int vbd_publish_opened(struct vbd *v)
+{
+	const struct number opened = {"xensplit/opened", 1};
+
+	return publish(v, &opened, 1, false);
+}
+
 /* The size has to be a multiple of it. */
 static uint32_t physical_sector_size(const struct vbd *v)
 {

@@ -386,8 +386,13 @@ void vbd_force(struct device *dev)
 
 	if (!v)
 		return;
-	if (in_step(v, DEVICE_OFFERING) && !v->uses_worker) {
-		vbd_offer_failed(v, -ECANCELED, "removed by force");
+	if (!v->uses_worker) {
+		/* waiting for the lock of its image */
+		ev_timer_stop(dev->super->loop, &v->timer);
+		if (in_step(v, DEVICE_OFFERING))
+			vbd_offer_failed(v, -ECANCELED, "removed by force");
+		else
+			device_done(dev, -ECANCELED, "removed by force");
 		return;
 	}
 	vbd_start_force_timer(v);

@@ -6,7 +6,8 @@
 set -eu
 
 build="gcc make pkg-config libc6-dev libxen-dev libev-dev liburing-dev
-       libjansson-dev libseccomp-dev libcap-ng-dev libnbd-dev
+       libjansson-dev libseccomp-dev libcap-ng-dev libkmod-dev
+       libnbd-dev
        nbdkit-plugin-dev"
 run="xen-utils-4.17 xenstore-utils nbdkit libnbd-bin fuse3 e2fsprogs
      fio procps util-linux"

@@ -13,7 +13,7 @@ $(eval $(call program,$(XENLOCAL),$(XENLOCAL_OBJS),-lxenstore -ljansson))
 XENSPLIT := $(BUILD)/bin/xensplit
 XENSPLIT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/xensplit.c \
 		 tools/xensplit_*.c))
-$(eval $(call program,$(XENSPLIT),$(XENSPLIT_OBJS) $(LIBHYPERCALL),-lxlutil -lxenlight -lxenstore -lxenevtchn -lev -ljansson -lm))
+$(eval $(call program,$(XENSPLIT),$(XENSPLIT_OBJS) $(LIBHYPERCALL),-lxlutil -lxenlight -lxenstore -lxenevtchn -lev -ljansson -lkmod -lm))
 ALL += $(XENSPLIT)
 
 # xensplitd: supervisor and worker

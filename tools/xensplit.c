@@ -27,12 +27,14 @@ struct command {
 /* clang-format off */
 static const struct command commands[] = {
 	{"block-attach", cmd_block_attach,
-	 "DOMAIN DISKSPEC... [--wait=connected|backend|none] [--timeout SECONDS] [--json]",
+	 "DOMAIN DISKSPEC... [--wait=connected|backend|none] [--class=vbd|xensplit-vbd] [--timeout SECONDS] [--json]",
 	 "Give DOMAIN (id or name) a disk, described as in xl-disk-configuration(5):\n"
 	 "  xensplit block-attach guest vdev=xvdb,access=rw,target=/srv/guest.img\n"
 	 "backend=DOMAIN in it names the driver domain.  Ends with both ends\n"
 	 "connected (or, by --wait, as soon as the backend is ready, or at once), or\n"
-	 "with a reason and nothing left behind, within SECONDS (10).\n"},
+	 "with a reason and nothing left behind, within SECONDS (10).  The class is\n"
+	 "vbd, but xensplit-vbd where this domain is the backend and its kernel\n"
+	 "serves vbd.\n"},
 	{"block-detach", cmd_block_detach,
 	 "DOMAIN VDEV [--force] [--timeout SECONDS] [--json]",
 	 "Ask DOMAIN to let go of disk VDEV (a name or number) and remove it.  If\n"

@@ -70,13 +70,16 @@ uint32_t *ctl_domains(struct ctl *ctl, unsigned int *nr);
 
 struct vbd {
 	uint32_t fe_domid, be_domid, devid;
-	const char *class; /* below backend/: vbd, qdisk, vbd3 */
+	const char *class; /* below backend/: vbd, qdisk, ... */
 	char be_dir[VBD_PATH_MAX], fe_dir[VBD_PATH_MAX];
 	char error_dir[VBD_PATH_MAX]; /* error node of the backend's domain */
 	char vdev[VDEV_NAME_MAX];
 };
 
-/* Classes of disk backends, ended by NULL; the first is the one we serve. */
+/* Classes of disk backends, ended by NULL; the first two are ours: the one of
+ * all toolstacks, and one for domains whose kernel serves that. */
+#define VBD_CLASS_SHARED 0
+#define VBD_CLASS_OWN    1
 extern const char *const vbd_classes[];
 
 void vbd_init(struct vbd *vbd, const char *class, uint32_t be_domid,

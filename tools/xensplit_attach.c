@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hypercall/kernel_backend.h"
 #include "tools/xensplit_disk.h"
 
 /* The part of the time limit that undoing may take. */
@@ -24,6 +25,7 @@ struct attach {
 	struct ctl ctl;
 	struct disk_spec disk;
 	struct vbd vbd;
+	const char *class; /* NULL: as the backend's kernel needs it */
 	enum wait_for wait;
 	bool json;
 	double timeout;
@@ -221,8 +223,8 @@ static void explain_timeout(struct attach *a, double seconds)
 	if (v->be < XenbusStateInitWait)
 		xs_err_set(&a->why,
 			   "no backend is serving domain %" PRIu32
-			   "'s backend/vbd (is xensplitd running there?)",
-			   a->vbd.be_domid);
+			   "'s backend/%s (is xensplitd running there?)",
+			   a->vbd.be_domid, a->vbd.class);
 	else if (v->fe == XenbusStateConnected)
 		xs_err_set(&a->why,
 			   "the backend in domain %" PRIu32
@@ -301,7 +303,11 @@ static int attach_open(struct attach *a, const char *domain)
 			   fe);
 		return -EINVAL;
 	}
-	vbd_init(&a->vbd, vbd_classes[0], be, fe, a->disk.devid);
+	if (!a->class && be == a->ctl.own_domid && kernel_serves("vbd"))
+		a->class = vbd_classes[VBD_CLASS_OWN];
+	else if (!a->class)
+		a->class = vbd_classes[VBD_CLASS_SHARED];
+	vbd_init(&a->vbd, a->class, be, fe, a->disk.devid);
 	return 0;
 }
 
@@ -362,11 +368,23 @@ static bool parse_wait(const char *text, enum wait_for *wait)
 	return false;
 }
 
+static bool parse_class(const char *text, const char **class)
+{
+	for (unsigned int i = 0; i <= VBD_CLASS_OWN; i++) {
+		if (!strcmp(text, vbd_classes[i])) {
+			*class = vbd_classes[i];
+			return true;
+		}
+	}
+	return false;
+}
+
 int cmd_block_attach(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
 		{"wait", required_argument, NULL, 'w'},
+		{"class", required_argument, NULL, 'c'},
 		{"timeout", required_argument, NULL, 't'},
 		{NULL, 0, NULL, 0},
 	};
@@ -381,6 +399,11 @@ int cmd_block_attach(int argc, char **argv)
 					   "--wait=%s: connected, backend or "
 					   "none",
 					   optarg);
+		else if (c == 'c' && !parse_class(optarg, &a.class))
+			return usage_error(argv[0], "--class=%s: %s or %s",
+					   optarg,
+					   vbd_classes[VBD_CLASS_SHARED],
+					   vbd_classes[VBD_CLASS_OWN]);
 		else if (c == 't' && !parse_seconds(optarg, &a.timeout))
 			return usage_error(argv[0],
 					   "--timeout %s: seconds over 0",

@@ -15,7 +15,8 @@
 
 #include "hypercall/xs_parse.h"
 
-const char *const vbd_classes[] = {"vbd", "qdisk", "vbd3", NULL};
+const char *const vbd_classes[] = {"vbd", "xensplit-vbd", "qdisk", "vbd3",
+				   NULL};
 
 void vbd_init(struct vbd *vbd, const char *class, uint32_t be_domid,
 	      uint32_t fe_domid, uint32_t devid)

@@ -46,6 +46,10 @@ static const char usage_text[] =
 	"                    most 4)\n"
 	"  --poll-us N       microseconds to poll before sleeping, 0 to 10000\n"
 	"                    (default 50)\n"
+	"  --vbd WHICH       disks in backend/vbd: all; marked: those with\n"
+	"                    xensplit/serve=1; auto (default): marked where this\n"
+	"                    kernel's own backend serves the others, else all.\n"
+	"                    Those in backend/xensplit-vbd are always served.\n"
 	"  --ready-fd N      write a line to descriptor N when ready\n"
 	"  --log-level L     error, warning, info (default) or debug\n"
 	"\n"
@@ -85,12 +89,27 @@ static enum log_level level(const char *value)
 	return LOG_LEVEL_INFO;
 }
 
+static enum super_vbd which_vbd(const char *value)
+{
+	static const char *const names[] = {[SUPER_VBD_AUTO] = "auto",
+					    [SUPER_VBD_ALL] = "all",
+					    [SUPER_VBD_MARKED] = "marked"};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(value, names[i]))
+			return (enum super_vbd)i;
+	die("--vbd", value);
+	return SUPER_VBD_AUTO;
+}
+
 enum {
 	OPT_CONTROL = 256,
 	OPT_WORKERS_MAX,
 	OPT_QUEUES_MAX,
 	OPT_LOOPS,
 	OPT_POLL_US,
+	OPT_VBD,
 	OPT_READY_FD,
 	OPT_LOG_LEVEL,
 	OPT_WORKER,
@@ -103,6 +122,7 @@ static const struct option long_options[] = {
 	{"queues-max", required_argument, NULL, OPT_QUEUES_MAX},
 	{"loops", required_argument, NULL, OPT_LOOPS},
 	{"poll-us", required_argument, NULL, OPT_POLL_US},
+	{"vbd", required_argument, NULL, OPT_VBD},
 	{"ready-fd", required_argument, NULL, OPT_READY_FD},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"worker", required_argument, NULL, OPT_WORKER},
@@ -129,6 +149,9 @@ static void set_option(struct options *o, int opt)
 		break;
 	case OPT_POLL_US:
 		o->super.poll_us = number("--poll-us", optarg, 0, POLL_US_MAX);
+		break;
+	case OPT_VBD:
+		o->super.vbd = which_vbd(optarg);
 		break;
 	case OPT_READY_FD:
 		o->super.ready_fd = (int)number("--ready-fd", optarg, 0,
