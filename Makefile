@@ -66,6 +66,7 @@ LIBRING := $(BUILD)/ring/libring.a
 LIBGRANT := $(BUILD)/grant/libgrant.a
 
 include $(wildcard */build.mk hypercall/local/build.mk tests/*/build.mk)
+include mk/install.mk
 
 all: $(ALL)
 
@@ -108,6 +109,8 @@ help:
 	@echo 'make check       all tests, with sanitizer builds, as CI runs them'
 	@echo 'make demo        the main job from end to end'
 	@echo 'make bench       side by side with other block servers (ONLY=pattern)'
+	@echo 'make install    DESTDIR, PREFIX (/usr/local) and more: mk/install.mk'
+	@echo 'make uninstall  remove what install installed'
 	@echo 'make clean      remove $(BUILD)/'
 	@echo 'V=1             show the commands'
 	@echo 'WERROR=1        warnings are errors (also with CI=true)'

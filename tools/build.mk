@@ -18,6 +18,7 @@ ALL += $(XENSPLIT)
 
 # xensplitd: supervisor and worker
 XENSPLITD := $(BUILD)/bin/xensplitd
-$(eval $(call program,$(XENSPLITD),$(BUILD)/tools/xensplitd.o $(LIBBACKEND) \
-	$(LIBRING) $(LIBGRANT) $(LIBHYPERCALL),$(BACKEND_LIBS)))
+$(eval $(call program,$(XENSPLITD),$(BUILD)/tools/xensplitd.o \
+	$(BUILD)/tools/notify.o $(LIBBACKEND) $(LIBRING) $(LIBGRANT) \
+	$(LIBHYPERCALL),$(BACKEND_LIBS)))
 ALL += $(XENSPLITD)

@@ -18,6 +18,7 @@
 #include "backend/worker_proto.h"
 #include "backend/worker_spawn.h"
 #include "hypercall/log.h"
+#include "tools/notify.h"
 #include "tools/version.h"
 
 #define DOMID_MAX       0x7fefu
@@ -114,6 +115,7 @@ enum {
 	OPT_LOG_LEVEL,
 	OPT_WORKER,
 	OPT_HELP,
+	OPT_VERSION,
 };
 
 static const struct option long_options[] = {
@@ -127,6 +129,7 @@ static const struct option long_options[] = {
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"worker", required_argument, NULL, OPT_WORKER},
 	{"help", no_argument, NULL, OPT_HELP},
+	{"version", no_argument, NULL, OPT_VERSION},
 	{NULL, 0, NULL, 0},
 };
 
@@ -167,6 +170,9 @@ static void set_option(struct options *o, int opt)
 		break;
 	case OPT_HELP:
 		fputs(usage_text, stdout);
+		exit(0);
+	case OPT_VERSION:
+		puts("xensplitd " XENSPLIT_VERSION);
 		exit(0);
 	default:
 		fputs("Try 'xensplitd --help'.\n", stderr);
@@ -218,9 +224,15 @@ static void raise_file_limit(void)
 static int supervise(const struct super_options *opt)
 {
 	struct supervisor *super;
+	int err;
 
 	if (super_open(&super, opt))
 		return 1;
+	err = notify("READY=1");
+	if (err)
+		log_warn("-", "cannot tell the service manager: %s",
+			 strerror(-err));
+	notify_end();
 	super_run(super);
 	super_close(super);
 	return 0;
