@@ -87,6 +87,7 @@ e2e: all
 lint:
 	@tests/includes.sh
 	@tests/format.sh
+	@BUILD=$(BUILD) tests/manuals.sh
 
 demo:
 	@mk/packages.sh demo
@@ -105,7 +106,7 @@ help:
 	@echo 'make unit       build and run the unit tests (TESTS="a b": some)'
 	@echo 'make e2e         end-to-end tests on embedded Xen (E2E="a b": some)'
 	@echo 'make insn        instructions a request, against their limits'
-	@echo 'make lint        style, and the directions of includes'
+	@echo 'make lint        style, directions of includes, manual pages'
 	@echo 'make check       all tests, with sanitizer builds, as CI runs them'
 	@echo 'make demo        the main job from end to end'
 	@echo 'make bench       side by side with other block servers (ONLY=pattern)'

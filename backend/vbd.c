@@ -17,6 +17,7 @@
 #include "backend/super.h"
 #include "backend/worker_handle.h"
 #include "hypercall/kernel_backend.h"
+#include "hypercall/xenbus_keys.h"
 
 /* A worker of an earlier supervisor may hold an image a moment longer. */
 #define LOCK_RETRY_S 0.1
@@ -341,8 +342,8 @@ static bool vbd_is_ours(struct supervisor *super, const char *be_dir)
 	if (super->opt->vbd == SUPER_VBD_ALL ||
 	    (super->opt->vbd == SUPER_VBD_AUTO && !kernel_serves("vbd")))
 		return true;
-	return !xs_read_u64_or(super->xs, XBT_NULL, be_dir, "xensplit/serve", 0,
-			       1, 0, &serve, NULL) &&
+	return !xenbus_key_read(super->xs, XBT_NULL, vbd_keys, be_dir,
+				"xensplit/serve", &serve, NULL) &&
 	       serve;
 }
 

@@ -85,8 +85,8 @@ static int read_type(const struct reader *r, bool *cdrom)
 static int read_sector_size(const struct reader *r, uint32_t *size)
 {
 	uint64_t n;
-	int e = xs_read_u64_or(r->xs, XBT_NULL, r->dir, "xensplit/sector-size",
-			       512, 4096, 0, &n, r->err);
+	int e = xenbus_key_read(r->xs, XBT_NULL, vbd_keys, r->dir,
+				"xensplit/sector-size", &n, r->err);
 
 	if (e)
 		return e;

@@ -11,7 +11,8 @@ build="gcc make pkg-config libc6-dev libxen-dev libev-dev liburing-dev
        nbdkit-plugin-dev"
 run="xen-utils-4.17 xenstore-utils nbdkit libnbd-bin fuse3 e2fsprogs
      fio procps util-linux"
-check="python3 check valgrind qemu-system-xen qemu-utils jq clang-format binutils"
+check="python3 check valgrind qemu-system-xen qemu-utils jq clang-format binutils
+       mandoc groff-base"
 bench="python3 gnuplot-nox qemu-utils qemu-system-common qemu-system-xen"
 
 case "${1:-}" in

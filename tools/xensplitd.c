@@ -53,6 +53,7 @@ static const char usage_text[] =
 	"                    Those in backend/xensplit-vbd are always served.\n"
 	"  --ready-fd N      write a line to descriptor N when ready\n"
 	"  --log-level L     error, warning, info (default) or debug\n"
+	"  --help, --version\n"
 	"\n"
 	"SIGTERM: close all devices and end.  SIGHUP: look at the sizes of all\n"
 	"disks again.\n";
