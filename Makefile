@@ -112,6 +112,8 @@ help:
 	@echo 'make bench       side by side with other block servers (ONLY=pattern)'
 	@echo 'make install    DESTDIR, PREFIX (/usr/local) and more: mk/install.mk'
 	@echo 'make uninstall  remove what install installed'
+	@echo 'make deb        Debian packages in $(BUILD)/deb'
+	@echo 'make check-deb  install, upgrade and purge them in a Debian of their own'
 	@echo 'make clean      remove $(BUILD)/'
 	@echo 'V=1             show the commands'
 	@echo 'WERROR=1        warnings are errors (also with CI=true)'

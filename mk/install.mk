@@ -125,4 +125,13 @@ uninstall:
 	@rmdir --ignore-fail-on-non-empty $(OWN_DIRS:%='$(DESTDIR)%') \
 		2>/dev/null || :
 
-.PHONY: install uninstall
+# ---- Debian packages ----
+
+deb:
+	@mk/packages.sh deb
+	@BUILD=$(BUILD) dist/make-deb.sh
+
+check-deb: deb
+	@BUILD=$(BUILD) tests/deb.sh
+
+.PHONY: install uninstall deb check-deb

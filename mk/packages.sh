@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs the Debian packages that a target needs and this machine lacks, and
-# says which.  mk/packages.sh build|check|demo|bench
+# says which.  mk/packages.sh build|check|demo|bench|deb
 set -eu
 
 build="gcc make pkg-config libc6-dev libxen-dev libev-dev liburing-dev
@@ -13,6 +13,7 @@ run="xen-utils-4.17 xenstore-utils nbdkit libnbd-bin fuse3 e2fsprogs
      fio procps util-linux"
 check="python3 check valgrind qemu-system-xen qemu-utils jq clang-format binutils
        mandoc groff-base"
+deb="$build debhelper dpkg-dev fakeroot lintian mmdebstrap"
 bench="python3 gnuplot-nox qemu-utils qemu-system-common qemu-system-xen"
 
 case "${1:-}" in
@@ -20,7 +21,8 @@ build) want="$build" ;;
 demo)  want="$build $run" ;;
 check) want="$build $run $check" ;;
 bench) want="$build $run $bench" ;;
-*) echo "usage: $0 build|demo|check|bench" >&2; exit 2 ;;
+deb)   want="$deb" ;;
+*) echo "usage: $0 build|demo|check|bench|deb" >&2; exit 2 ;;
 esac
 
 missing=""
