@@ -8,7 +8,7 @@
 SCRIPT=$ROOT/dist/block-xensplit
 [ -x "$XEN_BIN/xl" ] || skip "no xl"
 private=(unshare -m)
-[ "$(id -u)" = 0 ] || private=(unshare -rm)
+[ "$(id -u)" = 0 ] || private=(unshare -m --map-current-user --keep-caps)
 "${private[@]}" mount -t tmpfs none /var/lib/xen 2>"$TMP/err" ||
 	skip "no private mounts: $(cat "$TMP/err")"
 

@@ -5,7 +5,7 @@
 if [ -z "${INSTALL_TEST_ALONE:-}" ]; then
 	# in a mount namespace, so that the build tree can be hidden
 	private=(unshare -m)
-	[ "$(id -u)" = 0 ] || private=(unshare -rm)
+	[ "$(id -u)" = 0 ] || private=(unshare -m --map-current-user --keep-caps)
 	export INSTALL_TEST_ALONE=no
 	if "${private[@]}" true 2>/dev/null; then
 		INSTALL_TEST_ALONE=yes exec "${private[@]}" "$0"
