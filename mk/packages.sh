@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs the Debian packages that a target needs and this machine lacks, and
-# says which.  mk/packages.sh build|check|demo|bench|deb
+# says which.  mk/packages.sh build|check|check-xen|demo|bench|deb
 set -eu
 
 build="gcc make pkg-config libc6-dev libxen-dev libev-dev liburing-dev
@@ -14,15 +14,17 @@ run="xen-utils-4.17 xenstore-utils nbdkit libnbd-bin fuse3 e2fsprogs
 check="python3 check valgrind qemu-system-xen qemu-utils jq clang-format binutils
        mandoc groff-base"
 deb="$build debhelper dpkg-dev fakeroot lintian mmdebstrap"
+check_xen="qemu-system-x86 mmdebstrap e2fsprogs util-linux"
 bench="python3 gnuplot-nox qemu-utils qemu-system-common qemu-system-xen"
 
 case "${1:-}" in
 build) want="$build" ;;
 demo)  want="$build $run" ;;
 check) want="$build $run $check" ;;
+check-xen) want="$build $check_xen" ;;
 bench) want="$build $run $bench" ;;
 deb)   want="$deb" ;;
-*) echo "usage: $0 build|demo|check|bench|deb" >&2; exit 2 ;;
+*) echo "usage: $0 build|check|check-xen|demo|bench|deb" >&2; exit 2 ;;
 esac
 
 missing=""
