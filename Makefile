@@ -98,6 +98,11 @@ check:
 	@mk/packages.sh check
 	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/check.sh
 
+check-xen:
+	@mk/packages.sh check-xen
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD=$(BUILD) tests/xen/run $(XEN)
+
 clean:
 	rm -rf $(BUILD)
 
@@ -108,6 +113,7 @@ help:
 	@echo 'make insn        instructions a request, against their limits'
 	@echo 'make lint        style, directions of includes, manual pages'
 	@echo 'make check       all tests, with sanitizer builds, as CI runs them'
+	@echo 'make check-xen  on a real Xen host, in emulation (XEN="a b": some)'
 	@echo 'make demo        the main job from end to end'
 	@echo 'make bench       side by side with other block servers (ONLY=pattern)'
 	@echo 'make install    DESTDIR, PREFIX (/usr/local) and more: mk/install.mk'
@@ -119,6 +125,6 @@ help:
 	@echo 'WERROR=1        warnings are errors (also with CI=true)'
 	@echo 'BUILD=dir SAN=address,undefined|thread   a sanitizer build'
 
-.PHONY: all clean help unit e2e lint demo check
+.PHONY: all clean help unit e2e lint demo check check-xen
 
 -include $(shell test ! -d $(BUILD) || find $(BUILD) -name '*.d')
