@@ -235,6 +235,11 @@ static int begin_ready(struct blk_queue *q)
 		memmove(q->ready, q->ready + i,
 			q->nr_ready * sizeof(*q->ready));
 	store_kick(&q->store);
+	if (q->store.merged != q->counted.merged) {
+		blk_count(&q->stats->merged_ops,
+			  q->store.merged - q->counted.merged);
+		q->counted.merged = q->store.merged;
+	}
 	return (int)i;
 }
 

@@ -48,8 +48,10 @@ struct blk_queue {
 	struct blk_limits limits;
 	struct grant_cache *cache;
 	struct {
+		/* before this cache; see blk_data_count() */
 		uint64_t grants_reused, grants_mapped, grants_unmapped;
-	} counted; /* before this cache; see blk_data_count() */
+		uint64_t merged; /* of store.merged, counted already */
+	} counted;
 	struct grant_copy copy;
 	struct store_ctx store;
 	struct blk_queue_config cfg;

@@ -150,10 +150,12 @@ static void step_done(struct store_io *io, int res)
 	/* reads and writes have one step, the others go on */
 	r->step++;
 	if (res || r->answered || r->step == BLK_STEP_END ||
-	    r->slot->req.op <= BLKIF_OP_WRITE)
+	    r->slot->req.op <= BLKIF_OP_WRITE) {
 		end(r, res);
-	else
-		run_step(r);
+		return;
+	}
+	run_step(r);
+	store_kick(&r->q->store);
 }
 
 /* The segments, private and checked; a verdict with its reason if not. */

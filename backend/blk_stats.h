@@ -33,6 +33,7 @@
 	X(events_sent, "notifications sent")                             \
 	X(events_suppressed, "publications that needed no notification") \
 	X(store_ops, "operations given to the store")                    \
+	X(merged_ops, "of these, joined with neighbours to one")         \
 	X(resumed, "requests taken over from a worker that died")
 
 /* Log-linear histogram: 8 sub-buckets in each power of two of nanoseconds. */

@@ -92,6 +92,7 @@ struct store_ctx {
 	const struct store_desc *desc; /* outlives the ctx; size may grow */
 	struct io_loop *loop;
 	uint32_t in_flight;
+	uint64_t merged; /* operations that others were joined with, so far */
 	void *priv;
 };
 
@@ -158,6 +159,8 @@ int store_attach(struct store_ctx *ctx, const struct store_desc *desc,
 		 struct io_loop *loop, struct xs_err *err);
 void store_detach(struct store_ctx *ctx);
 void store_submit(struct store_ctx *ctx, struct store_io *io);
+/* After each batch of submissions: a store may hold back what it was given
+ * until then, to join it with what follows. */
 void store_kick(struct store_ctx *ctx);
 /* Ends what is in flight for the whole disk, not only for this ctx.  A store
  * that is a connection is unusable afterwards. */

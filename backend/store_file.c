@@ -10,6 +10,10 @@
  *   each to a kernel thread (4 KiB: 100 us, against 0.4 us at once);
  * - everything on a host that refuses io_uring.
  *
+ * Reads or writes of a batch that continue each other are one operation
+ * (store_file_merge.h).  What does not move it all, for whatever reason, is
+ * done again request by request, so each gets its own result.
+ *
  * Page cache of a real file system stays with io_uring: reads that hit the
  * cache complete within the submission (0.5 us, against 0.4 us for pread()),
  * and whatever would wait does not hold up the loop.
@@ -27,6 +31,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "backend/store_file_merge.h"
 #include "hypercall/log.h"
 
 #define TRIES_MAX     1000u /* of an operation that the kernel puts off */
@@ -45,6 +50,9 @@ struct file_ctx {
 	bool discard_by_ioctl;
 	struct io_poller discard_poller;
 	struct store_io *discards, **discards_end;
+	struct store_run run; /* held back */
+	struct merged_op *free_merged;
+	struct merged_op merged[MERGE_OPS];
 };
 
 static struct store_io *io_of(struct uring_op *op)
@@ -282,33 +290,151 @@ static void complete(struct uring_op *op, int res)
 		store_io_done(io, res);
 }
 
+static void start_one(struct file_ctx *f, struct store_io *io)
+{
+	if (!f->uring) {
+		run_now(f, io);
+		return;
+	}
+	io->uring.prep = prep;
+	io->uring.complete = complete;
+	uring_engine_submit(f->uring, &io->uring);
+}
+
+/* Merged: several requests as one operation */
+
+static void end_all(struct store_io *next, int res)
+{
+	struct store_io *io;
+
+	while ((io = next)) {
+		next = io->next;
+		store_io_done(io, res);
+	}
+}
+
+static void start_each(struct file_ctx *f, struct store_io *next)
+{
+	struct store_io *io;
+
+	while ((io = next)) {
+		next = io->next;
+		start_one(f, io);
+	}
+}
+
+static void end_merged(struct file_ctx *f, struct merged_op *m, ssize_t res)
+{
+	struct store_io *first = m->run.first;
+	uint64_t len = m->run.len;
+
+	m->next = f->free_merged;
+	f->free_merged = m;
+	if (res == -ECANCELED)
+		end_all(first, -ECANCELED);
+	else if (res < 0 || (uint64_t)res != len)
+		start_each(f, first);
+	else
+		end_all(first, 0);
+}
+
+static void prep_merged(struct uring_op *op, struct io_uring_sqe *sqe)
+{
+	struct merged_op *m = (struct merged_op *)op;
+	uint64_t at = m->run.end - m->run.len;
+
+	if (m->run.op == STORE_READ && m->nr_iov == 1)
+		io_uring_prep_read(sqe, m->fd, m->iov->iov_base,
+				   (unsigned int)m->iov->iov_len, at);
+	else if (m->run.op == STORE_READ)
+		io_uring_prep_readv(sqe, m->fd, m->iov, m->nr_iov, at);
+	else if (m->nr_iov == 1)
+		io_uring_prep_write(sqe, m->fd, m->iov->iov_base,
+				    (unsigned int)m->iov->iov_len, at);
+	else
+		io_uring_prep_writev(sqe, m->fd, m->iov, m->nr_iov, at);
+}
+
+static void complete_merged(struct uring_op *op, int res)
+{
+	struct merged_op *m = (struct merged_op *)op;
+
+	end_merged(m->ctx->priv, m, res);
+}
+
+static void run_merged_now(struct file_ctx *f, struct merged_op *m)
+{
+	off_t at = (off_t)(m->run.end - m->run.len);
+	int nr = (int)m->nr_iov;
+	ssize_t n;
+
+	n = m->run.op == STORE_READ ? preadv(m->fd, m->iov, nr, at)
+				    : pwritev(m->fd, m->iov, nr, at);
+	/* why does not matter: each request finds out for itself */
+	end_merged(f, m, n);
+}
+
+/* Start what was held back. */
+static void end_run(struct store_ctx *ctx)
+{
+	struct file_ctx *f = ctx->priv;
+	struct merged_op *m = f->free_merged;
+
+	if (!f->run.nr)
+		return;
+	if (f->run.nr == 1 || !m) {
+		f->run.nr = 0; /* what is done now may submit */
+		start_each(f, f->run.first);
+		return;
+	}
+	f->free_merged = m->next;
+	ctx->merged += f->run.nr;
+	store_run_merge(&f->run, m);
+	m->ctx = ctx;
+	m->fd = m->run.direct ? f->fd_direct : f->fd_cached;
+	if (!f->uring) {
+		run_merged_now(f, m);
+		return;
+	}
+	m->uring.prep = prep_merged;
+	m->uring.complete = complete_merged;
+	uring_engine_submit(f->uring, &m->uring);
+}
+
 static void file_submit(struct store_ctx *ctx, struct store_io *io)
 {
 	struct file_ctx *f = ctx->priv;
 
-	if (io->op == STORE_DISCARD && !io->len) {
-		store_io_done(io, 0);
-	} else if (io->op == STORE_DISCARD && f->discard_by_ioctl) {
-		discard_queue(f, io);
-	} else if (!f->uring) {
-		run_now(f, io);
-	} else {
-		io->uring.prep = prep;
-		io->uring.complete = complete;
-		uring_engine_submit(f->uring, &io->uring);
+	if (io->op == STORE_READ || io->op == STORE_WRITE) {
+		bool direct = fits_direct(f, io);
+
+		if (!store_run_goes_on(&f->run, io, direct))
+			end_run(ctx);
+		store_run_add(&f->run, io, direct);
+		return;
 	}
+	end_run(ctx);
+	if (io->op == STORE_DISCARD && !io->len)
+		store_io_done(io, 0);
+	else if (io->op == STORE_DISCARD && f->discard_by_ioctl)
+		discard_queue(f, io);
+	else
+		start_one(f, io);
 }
 
 static void file_kick(struct store_ctx *ctx)
 {
 	struct file_ctx *f = ctx->priv;
 
+	end_run(ctx);
 	if (f->uring)
 		uring_engine_kick(f->uring);
 }
 
 static bool is_ours(const struct uring_op *op, void *arg)
 {
+	if (op->complete == complete_merged)
+		return ((const struct merged_op *)op)->ctx == arg;
 	return op->complete == complete &&
 	       io_of((struct uring_op *)op)->ctx == arg;
 }
@@ -317,13 +443,14 @@ static bool is_ours(const struct uring_op *op, void *arg)
 static void file_cancel(struct store_ctx *ctx)
 {
 	struct file_ctx *f = ctx->priv;
-	struct store_io *io, *next = f->discards;
+	struct store_io *discards = f->discards;
 
 	f->discards = NULL;
 	f->discards_end = &f->discards;
-	while ((io = next)) {
-		next = io->next;
-		store_io_done(io, -ECANCELED);
+	end_all(discards, -ECANCELED);
+	if (f->run.nr) {
+		f->run.nr = 0;
+		end_all(f->run.first, -ECANCELED);
 	}
 	if (!f->uring)
 		return;
@@ -336,6 +463,7 @@ static int file_attach(struct store_ctx *ctx, struct xs_err *err)
 {
 	const struct store_desc *d = ctx->desc;
 	struct file_ctx *f;
+	unsigned int i;
 
 	if (d->nr_fds < (d->dio_offset_align ? 2u : 1u)) {
 		xs_err_set(err, "%s: came without its descriptors", d->label);
@@ -358,6 +486,10 @@ static int file_attach(struct store_ctx *ctx, struct xs_err *err)
 	f->discard_poller.poll = discard_poll;
 	f->discard_poller.arm = discard_arm;
 	f->discards_end = &f->discards;
+	for (i = 0; i < MERGE_OPS; i++) {
+		f->merged[i].next = f->free_merged;
+		f->free_merged = &f->merged[i];
+	}
 	if (!f->uring && !f->in_memory)
 		log_info(d->label, "without io_uring: one operation at a time");
 	ctx->priv = f;
