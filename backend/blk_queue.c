@@ -279,6 +279,22 @@ static bool queue_arm(struct io_poller *p)
 	return blk_back_ring_arm(&q->ring);
 }
 
+static int queue_turn(struct io_poller *p)
+{
+	struct blk_queue *q = (struct blk_queue *)p;
+	unsigned int us_1 = 0;
+
+#define X(name, help)                                         \
+	atomic_store_explicit(&q->stats->name, q->loop->name, \
+			      memory_order_relaxed);
+	BLK_POLL_FIGURES(X)
+#undef X
+	if (q->cfg.poll_max_us_1)
+		us_1 = atomic_load_explicit(q->cfg.poll_max_us_1,
+					    memory_order_relaxed);
+	return us_1 > BLK_POLL_MAX_US + 1 ? -1 : (int)us_1 - 1;
+}
+
 static void on_event(struct evtchn_port *port, void *arg)
 {
 	struct blk_queue *q = arg;
@@ -520,6 +536,8 @@ void blk_queue_start(struct blk_queue *q)
 {
 	q->poller.poll = queue_poll;
 	q->poller.arm = queue_arm;
+	q->poller.turn = queue_turn;
+	atomic_store(&q->stats->loop, 1 + q->loop->index);
 	io_loop_add_poller(q->loop, &q->poller);
 	/* a frontend that was notified of nothing while nobody was bound */
 	if (q->cfg.resume)

@@ -30,6 +30,7 @@ struct blk_queue_config {
 	const struct store_desc *store;
 	struct blk_limits limits;
 	struct blk_queue_stats *stats;
+	const atomic_uint *poll_max_us_1; /* of blk_disk_stats; NULL: 0 */
 	struct io_loop *loop;
 	uint32_t fe_domid;
 	enum blk_abi abi;

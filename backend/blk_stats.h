@@ -36,6 +36,16 @@
 	X(merged_ops, "of these, joined with neighbours to one")         \
 	X(resumed, "requests taken over from a worker that died")
 
+/* Of the data thread that serves the queue, and all others on it.  How many
+ * turns of polling found work, how many did not, ... */
+#define BLK_POLL_FIGURES(X)                                              \
+	X(polls_useful, "turns of polling that found work")              \
+	X(polls_useless, "turns of polling that found none")             \
+	X(polls_crowded, "times polling stopped as others want the CPU") \
+	X(sleeps, "times it slept")                                      \
+	X(poll_ns, "how long it polls before it sleeps, now")            \
+	X(poll_max_ns, "how long it may")
+
 /* Log-linear histogram: 8 sub-buckets in each power of two of nanoseconds. */
 #define BLK_HIST_SUB_BITS 3u
 #define BLK_HIST_BUCKETS  320u
@@ -43,15 +53,23 @@
 struct blk_queue_stats {
 #define X(name, help) _Alignas(8) atomic_uint_fast64_t name;
 	BLK_COUNTERS(X)
+	BLK_POLL_FIGURES(X)
 #undef X
+	/* 0: not connected so far, else 1 + number of the data thread */
+	_Alignas(8) atomic_uint_fast64_t loop;
 	/* from taking a request to putting its response */
 	atomic_uint_fast64_t latency_ns[BLK_HIST_BUCKETS];
 	_Alignas(64) char end[0];
 };
 
-#define BLK_MAX_QUEUES 16u
+#define BLK_POLL_MAX_US 10000u
+#define BLK_MAX_QUEUES  16u
 struct blk_disk_stats {
 	struct blk_queue_stats queue[BLK_MAX_QUEUES];
+	/* the one thing in here that the supervisor writes and the worker
+	 * reads: 1 + for how many us at most the disk wants to be polled, 0:
+	 * as long as the worker's others */
+	atomic_uint poll_max_us_1;
 };
 
 static inline void blk_count(atomic_uint_fast64_t *counter, uint64_t n)

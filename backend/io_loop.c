@@ -4,10 +4,8 @@
  *
  * Waking a sleeping thread costs some hundred times what a cache line's way
  * from core to core costs, so a loop that expects work soon looks for it a
- * while before it sleeps.  How long is learnt as the kernel's halt polling
- * does: a sleep that ended within the bound means that polling would have
- * caught it, so poll longer; one that lasted much longer means polling was
- * waste, so poll shorter, down to not at all.  An idle disk costs nothing.
+ * while before it sleeps.  How long is learnt (poll_window.h), down to not at
+ * all: an idle disk costs nothing.
  */
 #include "backend/io_loop.h"
 
@@ -16,14 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <xentoollog.h>
 
+#include "backend/poll_window.h"
 #include "backend/uring_engine.h"
 #include "hypercall/log.h"
 
-#define POLL_START_NS   5000u    /* first step when polling begins to pay */
 #define TURN_MAX_NS     1000000u /* other descriptors get their turn then */
 #define LOOP_STACK_SIZE (256u * 1024u)
 
@@ -40,14 +39,14 @@ struct lib_log {
 struct io_loop_private {
 	struct lib_log lib_log;
 	pthread_t thread;
-	unsigned int index;
 	ev_async wake;
 	ev_prepare before_sleep;
 	ev_check after_sleep;
 	ev_idle awake;
 	struct io_poller *pollers;
-	uint64_t poll_max_ns, poll_ns, slept_at_ns;
-	bool stop;
+	struct poll_window window;
+	uint64_t default_max_ns, slept_at_ns;
+	bool stop, alone;
 	/* one call at a time; all under lock */
 	pthread_mutex_t lock;
 	pthread_cond_t called;
@@ -92,8 +91,44 @@ static bool arm_all(struct io_loop_private *p)
 	return work;
 }
 
-/* Poll for poll_ns after the last work that was found; true: a whole turn's
- * time was spent and there may be more. */
+/* Does anybody else want this CPU? */
+static void look_at_switches(struct io_loop_private *p, uint64_t now)
+{
+	struct rusage ru;
+
+	if (!getrusage(RUSAGE_THREAD, &ru))
+		poll_window_switches(&p->window, now, (uint64_t)ru.ru_nivcsw);
+}
+
+/* Pollers get the figures of polling and say how long it may be: what the most
+ * demanding of them wants. */
+static void end_turn(struct io_loop *loop)
+{
+	struct io_loop_private *p = loop->priv;
+	struct io_poller *poller;
+	uint64_t max = 0, wanted;
+	bool said = false;
+
+	loop->poll_ns = p->window.ns;
+	loop->poll_max_ns = p->window.max_ns;
+	loop->polls_crowded = p->window.crowded;
+	for (poller = p->pollers; poller; poller = poller->next) {
+		int us = poller->turn ? poller->turn(poller) : -1;
+
+		if (!poller->turn)
+			continue;
+		wanted = us < 0 ? p->default_max_ns : (uint64_t)us * 1000u;
+		max = wanted > max ? wanted : max;
+		said = true;
+	}
+	if (!said)
+		max = p->default_max_ns;
+	if (max != p->window.max_ns)
+		poll_window_limit(&p->window, p->alone ? 0 : max);
+}
+
+/* Poll for the window's time after the last work that was found; true: a whole
+ * turn's time was spent and there may be more. */
 static bool poll_while_it_pays(struct io_loop *loop)
 {
 	struct io_loop_private *p = loop->priv;
@@ -112,17 +147,20 @@ static bool poll_while_it_pays(struct io_loop *loop)
 				break;
 			continue;
 		}
-		if (!p->poll_ns)
+		if (!p->window.ns)
 			break;
 		cpu_relax();
 		now = now_ns();
-		if (now - last >= p->poll_ns || now - start >= TURN_MAX_NS)
+		if (now - last >= p->window.ns || now - start >= TURN_MAX_NS)
 			break;
 	}
 	if (worked)
 		loop->polls_useful++;
-	else if (p->poll_ns)
+	else if (p->window.ns)
 		loop->polls_useless++;
+	if (p->window.ns)
+		look_at_switches(p, now);
+	end_turn(loop);
 	return worked && last - start >= TURN_MAX_NS;
 }
 
@@ -151,21 +189,15 @@ static void after_sleep(struct ev_loop *ev, ev_check *w, int revents)
 {
 	struct io_loop *loop = w->data;
 	struct io_loop_private *p = loop->priv;
-	uint64_t slept;
+	uint64_t now;
 
 	(void)ev;
 	(void)revents;
-	if (!p->slept_at_ns || !p->poll_max_ns)
+	if (!p->slept_at_ns || !p->window.max_ns)
 		return;
-	slept = now_ns() - p->slept_at_ns;
+	now = now_ns();
+	poll_window_slept(&p->window, now, now - p->slept_at_ns);
 	p->slept_at_ns = 0;
-	if (slept <= p->poll_max_ns) {
-		p->poll_ns = p->poll_ns ? p->poll_ns * 2 : POLL_START_NS;
-		if (p->poll_ns > p->poll_max_ns)
-			p->poll_ns = p->poll_max_ns;
-	} else {
-		p->poll_ns = p->poll_ns > POLL_START_NS ? p->poll_ns / 2 : 0;
-	}
 }
 
 static void stay_awake(struct ev_loop *ev, ev_idle *w, int revents)
@@ -318,9 +350,11 @@ int io_loop_start(struct io_loop **out, unsigned int index,
 		return -ENOMEM;
 	}
 	loop->priv = p;
-	p->index = index;
-	/* alone on a CPU, polling only keeps the peer from running */
-	p->poll_max_ns = get_nprocs() > 1 ? poll_max_us * 1000ull : 0;
+	loop->index = index;
+	/* on the only CPU, polling just keeps the peer from running */
+	p->alone = get_nprocs() == 1;
+	p->default_max_ns = poll_max_us * 1000ull;
+	poll_window_limit(&p->window, p->alone ? 0 : p->default_max_ns);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->called, NULL);
 	err = open_handles(loop, ring);

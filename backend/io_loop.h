@@ -29,10 +29,16 @@ struct uring_ring;
 struct io_poller {
 	int (*poll)(struct io_poller *p);
 	bool (*arm)(struct io_poller *p);
+	/* NULL, or: the loop has polled for a while (see struct io_loop for
+	 * how), at least once a ms while it is busy and once a sleep; returns
+	 * for how many us at most this one wants to be polled, -1: as the
+	 * worker was told */
+	int (*turn)(struct io_poller *p);
 	struct io_poller *next, **prev;
 };
 
 struct io_loop {
+	unsigned int index; /* of the worker's data threads */
 	struct ev_loop *ev;
 	struct evtchn_hub *hub;
 	xengnttab_handle *gnttab;
@@ -40,14 +46,17 @@ struct io_loop {
 	/* CLOCK_MONOTONIC as the loop read it before it called the pollers; a
 	 * poller that reads the clock itself leaves the time here */
 	uint64_t now_ns;
-	uint64_t sleeps, polls_useful, polls_useless; /* counters */
+	/* turns of polling that found work, that did not; sleeps; how often
+	 * polling was stopped because others want the CPU */
+	uint64_t polls_useful, polls_useless, sleeps, polls_crowded;
+	uint64_t poll_ns, poll_max_ns; /* how long it polls now, and at most */
 	struct io_loop_private *priv;
 };
 
 /* Makes handles and the thread; 0 or -errno.  poll_max_us bounds the polling
- * before each sleep (0: never poll).  ring is taken over; NULL where there is
- * none.  Called before privileges are dropped: afterwards the loop opens
- * nothing. */
+ * before each sleep (0: never poll) where pollers do not say otherwise.  ring
+ * is taken over; NULL where there is none.  Called before privileges are
+ * dropped: afterwards the loop opens nothing. */
 int io_loop_start(struct io_loop **loop, unsigned int index,
 		  unsigned int poll_max_us, const struct uring_ring *ring);
 /* Stops the thread and closes the handles.  Nothing may be attached. */

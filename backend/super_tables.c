@@ -433,6 +433,10 @@ static void on_key(struct class_watch *cw, uint32_t domid, uint32_t devid,
 
 	if (!strcmp(key, "/xensplit/resize") && dev)
 		on_resize_key(dev);
+	if (!strcmp(key, "/xensplit/poll-us") && dev) {
+		dev->recheck = true;
+		device_mark(dev);
+	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (strcmp(key, keys[i]))
 			continue;

@@ -15,6 +15,7 @@
 
 #include "backend/blk_journal.h"
 #include "backend/super.h"
+#include "backend/vbd_tune.h"
 #include "backend/worker_handle.h"
 #include "hypercall/kernel_backend.h"
 #include "hypercall/xenbus_keys.h"
@@ -155,6 +156,7 @@ static void go_on_locked(struct vbd *v)
 		open_failed(v, e, err.text);
 		return;
 	}
+	vbd_tune(v);
 	if (v->store.nr_fds)
 		size_watch_add(dev->super->sizes, v->store.fd[0],
 			       on_size_change, v, &v->size_watch);
@@ -317,6 +319,7 @@ static void vbd_changed(struct device *dev)
 		open_disk(v);
 		return;
 	}
+	vbd_tune(v);
 	e = store_size(&v->store, &size);
 	if (!e)
 		size -= size % v->store.sector_size;

@@ -164,6 +164,34 @@ static json_t *latencies(const struct blk_disk_stats *s)
 	return obj;
 }
 
+/* Of each data thread that serves a queue, or did. */
+static json_t *polling(const struct blk_disk_stats *s)
+{
+	json_t *list = json_array();
+	uint64_t seen = 0;
+	unsigned int q;
+
+	for (q = 0; q < BLK_MAX_QUEUES; q++) {
+		const struct blk_queue_stats *qs = &s->queue[q];
+		uint64_t loop = atomic_load(&qs->loop);
+		json_t *obj;
+
+		/* a worker can write what it likes */
+		if (!loop || loop > 63 || seen & 1ull << loop)
+			continue;
+		seen |= 1ull << loop;
+		obj = json_pack("{s:I}", "thread", (json_int_t)loop - 1);
+#define X(name, help)                                                      \
+	json_object_set_new(obj, #name,                                    \
+			    json_integer((json_int_t)atomic_load_explicit( \
+				    &qs->name, memory_order_relaxed)));
+		BLK_POLL_FIGURES(X)
+#undef X
+		json_array_append_new(list, obj);
+	}
+	return list;
+}
+
 /* params may have bytes that JSON cannot */
 static json_t *text(const char *s)
 {
@@ -194,4 +222,5 @@ void vbd_list(struct device *dev, json_t *obj, bool full)
 		return;
 	json_object_set_new(obj, "counters", counters(v->stats));
 	json_object_set_new(obj, "latency_us", latencies(v->stats));
+	json_object_set_new(obj, "polling", polling(v->stats));
 }

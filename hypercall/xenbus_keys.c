@@ -77,6 +77,8 @@ const struct xenbus_key vbd_keys[] = {
 		"bytes, a power of two; absent: the store's own"),
 	STRING("xensplit/resize", TOOLSTACK_BACK,
 		"any value: look at the size again; removed when seen"),
+	NUMBER("xensplit/poll-us", TOOLSTACK_BACK, 0, 10000, UINT64_MAX,
+		"most that the disk is polled for before each sleep; any time"),
 	STRING("physical-device", TOOLSTACK_BACK,
 		"MAJOR:MINOR in hexadecimal, by a hotplug script"),
 	STRING("physical-device-path", TOOLSTACK_BACK,

@@ -155,6 +155,25 @@ static void add_value(struct table *t, const char *name, const char *unit,
 		table_cell(t, "");
 }
 
+/* An array of objects: a line for each of their values. */
+static void add_list(struct table *t, const char *name, const json_t *list)
+{
+	char label[64];
+	const char *key;
+	json_t *obj, *value;
+	size_t i;
+
+	json_array_foreach(list, i, obj)
+	{
+		json_object_foreach(obj, key, value)
+		{
+			snprintf(label, sizeof(label), "%s %zu %s", name, i,
+				 key);
+			add_value(t, label, "", value);
+		}
+	}
+}
+
 static void print_device(json_t *dev)
 {
 	const char *vdev = json_string_value(json_object_get(dev, "vdev"));
@@ -177,6 +196,8 @@ static void print_device(json_t *dev)
 	}
 	json_object_foreach(dev, key, value)
 	{
+		if (json_is_array(value))
+			add_list(t, key, value);
 		if (strcmp(key, "device") && strcmp(key, "vdev") &&
 		    strcmp(key, "state") && strcmp(key, "domid") &&
 		    strcmp(key, "devid") && !json_is_object(value) &&
