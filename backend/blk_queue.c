@@ -235,11 +235,6 @@ static int begin_ready(struct blk_queue *q)
 		memmove(q->ready, q->ready + i,
 			q->nr_ready * sizeof(*q->ready));
 	store_kick(&q->store);
-	if (q->store.merged != q->counted.merged) {
-		blk_count(&q->stats->merged_ops,
-			  q->store.merged - q->counted.merged);
-		q->counted.merged = q->store.merged;
-	}
 	return (int)i;
 }
 
@@ -289,6 +284,8 @@ static int queue_turn(struct io_poller *p)
 			      memory_order_relaxed);
 	BLK_POLL_FIGURES(X)
 #undef X
+	blk_count(&q->stats->merged_ops, q->store.merged - q->counted.merged);
+	q->counted.merged = q->store.merged;
 	if (q->cfg.poll_max_us_1)
 		us_1 = atomic_load_explicit(q->cfg.poll_max_us_1,
 					    memory_order_relaxed);

@@ -3,9 +3,10 @@
  * What the files of libblkfront share.  Not for users of the library.
  *
  * Two kinds of threads meet here: the caller's, one a queue, and the control
- * thread of blkfront_xenbus.c.  A queue's lock is held by its caller for the
- * length of a submit or of one batch of responses, and by the control thread
- * only while it changes the connection; it is never held while done() runs.
+ * thread of blkfront_xenbus.c.  A queue's lock is held by its caller, as its
+ * owner (blkfront_lock.h), for the length of a submit or of one batch of
+ * responses, and by the control thread only while it changes the connection; it
+ * is never held while done() runs.
  *
  * Lock order: queue->lock, then blkfront->lock.
  */
@@ -18,6 +19,7 @@
 #include <xengnttab.h>
 
 #include "frontend/blkfront.h"
+#include "frontend/blkfront_lock.h"
 #include "grant/pool.h"
 #include "hypercall/xs_store.h"
 #include "ring/blk_ring.h"
@@ -71,7 +73,7 @@ struct blkfront_queue {
 	unsigned int index;
 	uint32_t domid; /* the backend's */
 
-	pthread_mutex_t lock;
+	struct owner_lock lock;
 	/* Everything below is under the lock, but for what is said to be
 	 * constant. */
 	bool live; /* the ring is connected */

@@ -163,17 +163,17 @@ int blkfront_submit(struct blkfront_queue *q, struct blkfront_io *io)
 		return err;
 	if (atomic_load(&q->bf->closing))
 		return -ENODEV;
-	pthread_mutex_lock(&q->lock);
+	owner_lock(&q->lock);
 	err = submit_locked(q, io);
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock(&q->lock);
 	return err;
 }
 
 int blkfront_kick(struct blkfront_queue *q)
 {
-	pthread_mutex_lock(&q->lock);
+	owner_lock(&q->lock);
 	publish(q);
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock(&q->lock);
 	return atomic_load(&q->bf->status);
 }
 
@@ -297,7 +297,7 @@ static void collect(struct blkfront_queue *q, struct batch *b)
 	int status;
 
 	b->nr = 0;
-	pthread_mutex_lock(&q->lock);
+	owner_lock(&q->lock);
 	/* What a backend answered before it went is still good; after a
 	 * violation nothing is. */
 	if (atomic_load(&q->bf->status) != -EIO)
@@ -309,7 +309,7 @@ static void collect(struct blkfront_queue *q, struct batch *b)
 		put_waiting(q);
 		publish(q);
 	}
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock(&q->lock);
 }
 
 int blkfront_poll(struct blkfront_queue *q)
@@ -368,10 +368,10 @@ static void disconnect(struct blkfront_queue *q)
 
 void blkfront_queue_stop(struct blkfront_queue *q)
 {
-	pthread_mutex_lock(&q->lock);
+	owner_lock_other(&q->lock);
 	disconnect(q);
 	requeue_all(q);
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock_other(&q->lock);
 }
 
 static int connect_locked(struct blkfront_queue *q, unsigned int ring_pages)
@@ -398,29 +398,29 @@ int blkfront_queue_connect(struct blkfront_queue *q, unsigned int ring_pages)
 {
 	int err;
 
-	pthread_mutex_lock(&q->lock);
+	owner_lock_other(&q->lock);
 	err = connect_locked(q, ring_pages);
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock_other(&q->lock);
 	return err;
 }
 
 void blkfront_queue_start(struct blkfront_queue *q,
 			  const struct blkfront_geometry *geo)
 {
-	pthread_mutex_lock(&q->lock);
+	owner_lock_other(&q->lock);
 	q->geo = *geo;
 	q->live = true;
 	put_waiting(q);
 	publish(q);
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock_other(&q->lock);
 	blkfront_queue_wake(q);
 }
 
 void blkfront_queue_resize(struct blkfront_queue *q, uint64_t nr_sects_512)
 {
-	pthread_mutex_lock(&q->lock);
+	owner_lock_other(&q->lock);
 	q->geo.nr_sects_512 = nr_sects_512;
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock_other(&q->lock);
 }
 
 /* ---- life ---- */
@@ -461,7 +461,7 @@ int blkfront_queue_create(struct blkfront_queue **queue, struct blkfront *bf,
 	q->wake_fd = -1;
 	q->poll_fd = -1;
 	q->spin_us = bf->opt.poll_us;
-	pthread_mutex_init(&q->lock, NULL);
+	owner_lock_init(&q->lock);
 	err = queue_init(q, nr_slots);
 	if (err) {
 		blkfront_queue_destroy(q);
@@ -489,7 +489,7 @@ void blkfront_queue_destroy(struct blkfront_queue *q)
 		grant_pool_destroy(q->indirect_pool[i]);
 	grant_pool_destroy(q->bounce);
 	grant_pool_destroy(q->pool);
-	pthread_mutex_destroy(&q->lock);
+	owner_lock_destroy(&q->lock);
 	free(q->slots);
 	free(q);
 }
@@ -518,7 +518,7 @@ void blkfront_free(struct blkfront_queue *q, void *buf, size_t len)
 
 void blkfront_queue_stats(struct blkfront_queue *q, struct blkfront_stats *s)
 {
-	pthread_mutex_lock(&q->lock);
+	owner_lock(&q->lock);
 	*s = q->stats;
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock(&q->lock);
 }

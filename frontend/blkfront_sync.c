@@ -166,9 +166,9 @@ static int partial(struct blkfront_queue *q, enum blkfront_op op, uint8_t *user,
 static void read_geometry(struct blkfront_queue *q,
 			  struct blkfront_geometry *geo)
 {
-	pthread_mutex_lock(&q->lock);
+	owner_lock(&q->lock);
 	*geo = q->geo;
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock(&q->lock);
 }
 
 static int check_range(const struct blkfront_geometry *geo, uint64_t len,

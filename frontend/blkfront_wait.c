@@ -118,11 +118,11 @@ static bool arm(struct blkfront_queue *q)
 {
 	bool ready;
 
-	pthread_mutex_lock(&q->lock);
+	owner_lock(&q->lock);
 	ready = atomic_load(&q->bf->status) != 0;
 	if (q->live && blk_front_ring_arm(&q->ring))
 		ready = true;
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock(&q->lock);
 	return ready;
 }
 
@@ -145,9 +145,9 @@ static bool has_responses(struct blkfront_queue *q)
 {
 	bool yes;
 
-	pthread_mutex_lock(&q->lock);
+	owner_lock(&q->lock);
 	yes = q->live && blk_front_ring_avail(&q->ring) != 0;
-	pthread_mutex_unlock(&q->lock);
+	owner_unlock(&q->lock);
 	return yes || atomic_load(&q->bf->status);
 }
 

@@ -32,6 +32,7 @@ FRONT_TEST := $(UNIT)/front_fixture.o $(UNIT)/fake_gnttab.o $(LIBBLKFRONT) \
 	$(FRONTEND_DEPS)
 $(eval $(call unit_test,front_queue,$(FRONT_TEST),-lev -lxenstore))
 $(eval $(call unit_test,front_hostile,$(FRONT_TEST),-lev -lxenstore))
+$(eval $(call unit_test,front_lock,$(BUILD)/frontend/blkfront_lock.o))
 $(eval $(call unit_test,front_sync,$(FRONT_TEST),-lev -lxenstore))
 $(eval $(call unit_test,log,$(LIBHYPERCALL)))
 $(eval $(call unit_test,xenbus_state,$(LIBHYPERCALL)))
