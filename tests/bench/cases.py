@@ -45,6 +45,8 @@ def all_cases():
         cases.append(Case(store, "read", 128 << 10, 8))
         cases.append(Case(store, "write", 128 << 10, 8))
         cases.append(Case(store, "read", 1 << 20, 8))
+        if store in ("tmpfs", "disk"):
+            cases.append(Case(store, "read", 4096, 32))
         if store == "disk":
             cases.append(Case(store, "read", 128 << 10, 32))
         else:

@@ -4,14 +4,15 @@
  *
  *   probe line     a cache line there and back between two processes that spin
  *   probe eventfd  an eventfd there and back between two that sleep
+ *   probe timer    one process that sleeps until its next turn, with --rate
  *   probe copy BLOCK FOOTPRINT BUFFERS
  *                  memcpy of BLOCK bytes at random places of FOOTPRINT bytes
  *                  to BUFFERS buffers in turn; FOOTPRINT = BLOCK and one
  *                  buffer: always the same ones
  *
  * --cpus=A,B pins the two sides (0 and 1 if not given), --seconds=S bounds the
- * run, --rate=N makes it N eventfd round trips a second and shows the CPU time
- * of both sides.  Prints one JSON object.
+ * run, --rate=N makes it N turns or eventfd round trips a second and shows the
+ * CPU time of both sides.  Prints one JSON object.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -238,6 +239,21 @@ static void probe_eventfd(void)
 	print_round_trips(&hist, 1, cpu);
 }
 
+/* What being woken costs whoever does nothing then. */
+static void probe_timer(void)
+{
+	uint64_t due = now_ns(), end = due + (uint64_t)(seconds * 1e9), n = 0;
+	double cpu = cpu_us(RUSAGE_SELF);
+
+	pin(cpus[1]);
+	while (now_ns() < end) {
+		pace(&due);
+		n++;
+	}
+	printf("{\"turns\":%" PRIu64 ",\"cpu_us\":%.0f}\n", n,
+	       cpu_us(RUSAGE_SELF) - cpu);
+}
+
 static void probe_copy(size_t block, size_t footprint, unsigned int buffers)
 {
 	static struct hist hist;
@@ -271,7 +287,7 @@ static void probe_copy(size_t block, size_t footprint, unsigned int buffers)
 static void usage(void)
 {
 	fputs("usage: probe [--cpus=A,B] [--seconds=S] [--rate=N] line | eventfd |\n"
-	      "       copy BLOCK FOOTPRINT BUFFERS\n",
+	      "       timer | copy BLOCK FOOTPRINT BUFFERS\n",
 	      stderr);
 	exit(64);
 }
@@ -311,6 +327,8 @@ int main(int argc, char **argv)
 		probe_line();
 	} else if (!strcmp(what, "eventfd")) {
 		probe_eventfd();
+	} else if (!strcmp(what, "timer") && rate > 0) {
+		probe_timer();
 	} else if (!strcmp(what, "copy") && argc - optind == 4) {
 		block = strtoull(argv[optind + 1], NULL, 0);
 		footprint = strtoull(argv[optind + 2], NULL, 0);

@@ -123,6 +123,10 @@ def quiet_targets(r):
                       "processes, of one core", 5, True,
                       r.values(f"blk/rate1000/{store}", OURS, "cpu_percent"),
                       " %")
+    # what two processes that sleep cost here, whatever they do when awake
+    yield Verdict("memory, 1,000 requests a second: CPU ÷ that of as many "
+                  "eventfd round trips", 1.2, True,
+                  r.ratios("blk/rate1000/memory", "eventfd", "cpu_percent"))
 
 
 def verdicts(r):

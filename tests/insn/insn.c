@@ -16,13 +16,14 @@
 #define WARM_UP 2048u
 
 static const struct rig_case cases[] = {
-	{"4k-read/qd1/null", "null:1G", BLKFRONT_READ, 4096, 1, true, 1},
-	{"4k-read/qd32/null", "null:1G", BLKFRONT_READ, 4096, 32, true, 1},
-	{"4k-write/qd1/null", "null:1G", BLKFRONT_WRITE, 4096, 1, true, 1},
-	{"128k-read/qd1/null", "null:1G", BLKFRONT_READ, 131072, 1, true, 1},
-	{"4k-read/qd1/memory", "memory:16M", BLKFRONT_READ, 4096, 1, true, 1},
-	{"4k-read-copied/qd1/null", "null:1G", BLKFRONT_READ, 4096, 1, false,
-	 1},
+	{"4k-read/qd1/null", "null:1G", BLKFRONT_READ, 4096, 1, true, 1, 0},
+	{"4k-read/qd32/null", "null:1G", BLKFRONT_READ, 4096, 32, true, 1, 0},
+	{"4k-write/qd1/null", "null:1G", BLKFRONT_WRITE, 4096, 1, true, 1, 0},
+	{"128k-read/qd1/null", "null:1G", BLKFRONT_READ, 131072, 1, true, 1, 0},
+	{"4k-read/qd1/memory", "memory:16M", BLKFRONT_READ, 4096, 1, true, 1,
+	 0},
+	{"4k-read-copied/qd1/null", "null:1G", BLKFRONT_READ, 4096, 1, false, 1,
+	 0},
 };
 
 __attribute__((noipa)) static void front_send(struct rig *rig)

@@ -158,6 +158,7 @@ void rig_open(struct rig *rig, const struct rig_case *what)
 
 	memset(rig, 0, sizeof(*rig));
 	rig->what = what;
+	rig->step = what->stride ? what->stride : what->bytes;
 	open_store(rig);
 	open_front(rig);
 	open_back(rig);
@@ -213,9 +214,9 @@ void rig_front_send(struct rig *rig)
 		io->user = rig;
 		if (blkfront_submit(rig->q, io))
 			abort();
-		rig->next_offset += what->bytes;
-		if (rig->next_offset == rig->disk_bytes)
-			rig->next_offset = 0;
+		rig->next_offset += rig->step;
+		if (rig->next_offset >= rig->disk_bytes)
+			rig->next_offset -= rig->disk_bytes;
 	}
 	rig->submitted += what->depth;
 	blkfront_kick(rig->q);

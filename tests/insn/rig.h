@@ -28,6 +28,9 @@ struct rig_case {
 	uint32_t depth; /* requests submitted, and answered, together */
 	bool persistent;
 	unsigned int ring_pages;
+	/* from one request to the next, 0: bytes; one that has no divisor in
+	 * common with the disk's size goes everywhere */
+	uint64_t stride;
 };
 
 struct rig {
@@ -37,7 +40,7 @@ struct rig {
 	struct blkfront_queue *q;
 	struct blkfront_io io[RIG_MAX_DEPTH];
 	char *buf[RIG_MAX_DEPTH];
-	uint64_t next_offset, disk_bytes;
+	uint64_t next_offset, step, disk_bytes;
 	uint64_t submitted, completed, failed;
 	/* backend */
 	struct io_loop loop;

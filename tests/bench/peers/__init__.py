@@ -3,7 +3,7 @@
 
 from peers.fio import Fio
 from peers.nbd import Nbdkit, QemuNbd
-from peers.probes import Copy, Eventfd
+from peers.probes import Copy, Eventfd, Timer
 from peers.qemu_qdisk import QemuQdisk
 from peers.qsd import Qsd
 from peers.xensplit import Xensplit
@@ -25,4 +25,5 @@ def all_peers():
         QemuNbd(),
         Copy(),
         Eventfd(),
+        Timer(),
     ]

@@ -39,6 +39,28 @@ class Copy(Peer):
                 "front_sleeps": 0.0, "back_sleeps": 0.0}
 
 
+class Timer(Peer):
+    name = "timer"
+    waits = "local"
+    config = "one process that is woken at the rate of the case and does " \
+        "nothing else: what the load generator's own pace costs"
+
+    def serves(self, case):
+        return case.kind == "rate" and case.store == "memory"
+
+    def start(self, host, store, disks):
+        pass
+
+    def run(self, host, case, seconds):
+        out = probe(host, seconds, f"--rate={case.depth}", "timer")
+        n = out["turns"]
+        return {"iops": n / seconds, "mb_s": 0.0, "p50_us": 0.0, "p99_us": 0.0,
+                "seconds": seconds, "requests": n,
+                "front_cpu_us": out["cpu_us"] / n, "back_cpu_us": 0.0,
+                "front_sleeps": 1.0, "back_sleeps": 0.0,
+                "cpu_percent": out["cpu_us"] / seconds / 1e4}
+
+
 class Eventfd(Peer):
     name = "eventfd"
     config = "a blocking round trip between two processes, nothing else"
