@@ -53,7 +53,7 @@ static struct evtchn_port *hub_find(struct evtchn_hub *hub, uint32_t number)
 	return p;
 }
 
-/* xenevtchn_pending() may block even on a non-blocking descriptor. */
+/* Cheaper than asking for an event in vain. */
 static bool hub_readable(struct evtchn_hub *hub)
 {
 	struct pollfd pfd = {.fd = xenevtchn_fd(hub->xce), .events = POLLIN};
@@ -71,7 +71,10 @@ static void hub_free_dead(struct evtchn_hub *hub)
 	}
 }
 
-int evtchn_hub_drain(struct evtchn_hub *hub)
+/* readable: the descriptor is said to be; not asked again, then, which would
+ * be a system call for each wake-up.  It does not block should that be wrong
+ * (hub_open). */
+static int hub_drain(struct evtchn_hub *hub, bool readable)
 {
 	struct evtchn_port *unmask = NULL, *p;
 	int nr = 0;
@@ -79,7 +82,7 @@ int evtchn_hub_drain(struct evtchn_hub *hub)
 	if (hub->draining)
 		return 0;
 	hub->draining = true;
-	while (hub_readable(hub)) {
+	for (; readable || hub_readable(hub); readable = false) {
 		xenevtchn_port_or_error_t number = xenevtchn_pending(hub->xce);
 
 		if (number < 0)
@@ -109,11 +112,16 @@ int evtchn_hub_drain(struct evtchn_hub *hub)
 	return nr;
 }
 
+int evtchn_hub_drain(struct evtchn_hub *hub)
+{
+	return hub_drain(hub, false);
+}
+
 static void hub_io(struct ev_loop *loop, ev_io *io, int revents)
 {
 	(void)loop;
 	(void)revents;
-	evtchn_hub_drain(io->data);
+	hub_drain(io->data, true);
 }
 
 int evtchn_hub_open(struct evtchn_hub **out, struct ev_loop *loop)
