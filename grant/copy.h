@@ -37,5 +37,11 @@ void grant_copy_from(struct grant_copy *c, uint32_t ref, uint16_t offset,
 /* Run what is left; 0 if all since the last flush succeeded, else -EINVAL (a
  * reference is not granted so) or -errno. */
 int grant_copy_flush(struct grant_copy *c);
+/* After a flush that failed: whether the element that was added when c->nr was
+ * index succeeded.  Only of those since the batch was last full. */
+static inline bool grant_copy_ok(const struct grant_copy *c, uint32_t index)
+{
+	return c->seg[index].status == GNTST_okay;
+}
 
 #endif

@@ -31,6 +31,8 @@ struct xenbus_key {
 
 /* Every key of a block device, ended by a line without a name. */
 extern const struct xenbus_key vbd_keys[];
+/* And of a NIC. */
+extern const struct xenbus_key vif_keys[];
 
 /* The line of a key; the name must be in the table (asserted). */
 const struct xenbus_key *xenbus_key_find(const struct xenbus_key *table,

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Indices of the blkif ring, both sides: how far each may go, what is
- * published when, who is to be notified.  <xen/io/ring.h> in functions, with
- * the checks that its macros leave to their users.
+ * The blkif ring, both sides: its sizes, and the order in which slots are
+ * used.
  *
- * Indices run freely through all 32-bit numbers; the slot is the index modulo
- * the number of entries.  All distances are unsigned differences.
- *
- * Not here: the layout of messages (blk_abi.c) and their meaning
- * (blk_check.c).
+ * Not here: indices (ring_index.h), the layout of messages (blk_abi.c) and
+ * their meaning (blk_check.c).
  */
 #include <errno.h>
 #include <stddef.h>
@@ -16,15 +12,7 @@
 
 #include "ring/barrier.h"
 #include "ring/blk_abi.h"
-
-/* What precedes the slots of a shared ring, the same in every ABI. */
-struct ring_head {
-	uint32_t req_prod, req_event;
-	uint32_t rsp_prod, rsp_event;
-	uint8_t pad[48];
-};
-
-_Static_assert(sizeof(struct ring_head) == 64, "slots begin at byte 64");
+#include "ring/ring_index.h"
 
 unsigned int blk_ring_entries(enum blk_abi abi, unsigned int nr_pages)
 {
@@ -42,15 +30,7 @@ unsigned int blk_ring_entries(enum blk_abi abi, unsigned int nr_pages)
 static inline void *slot_of(void *shared, enum blk_abi abi, uint32_t nr_ents,
 			    uint32_t idx)
 {
-	return (char *)shared + sizeof(struct ring_head) +
-	       (size_t)(idx & (nr_ents - 1)) * blk_abi_slot_size(abi);
-}
-
-/* Was event, the index whose message the peer wants to be told of, passed by
- * the step from old to new? */
-static inline bool wants_notify(uint32_t old, uint32_t new, uint32_t event)
-{
-	return new - event < new - old;
+	return ring_slot(shared, nr_ents, blk_abi_slot_size(abi), idx);
 }
 
 uint32_t blk_back_ring_peek_rsp_prod(const void *pages)
@@ -81,14 +61,8 @@ int blk_back_ring_init(struct blk_back_ring *r, void *pages,
 
 int blk_back_ring_avail(const struct blk_back_ring *r)
 {
-	const struct ring_head *head = r->shared;
-	uint32_t taken = r->req_cons - r->rsp_prod_pvt;
-	uint32_t nr = shm_load_acquire(&head->req_prod) - r->req_cons; /* A */
-
-	/* Also true of a producer that went backwards. */
-	if (nr > r->nr_ents - taken)
-		return -EPROTO;
-	return (int)nr;
+	return ring_requests(r->shared, r->nr_ents, r->req_cons,
+			     r->rsp_prod_pvt);
 }
 
 void blk_back_ring_get(struct blk_back_ring *r, struct blk_req *req)
@@ -109,15 +83,7 @@ void blk_back_ring_put(struct blk_back_ring *r, const struct blk_rsp *rsp)
 
 bool blk_back_ring_publish(struct blk_back_ring *r)
 {
-	struct ring_head *head = r->shared;
-	uint32_t old = r->rsp_prod;
-
-	if (old == r->rsp_prod_pvt)
-		return false;
-	r->rsp_prod = r->rsp_prod_pvt;
-	shm_store_release(&head->rsp_prod, r->rsp_prod); /* B */
-	shm_full_barrier();                              /* D */
-	return wants_notify(old, r->rsp_prod, shm_load_u32(&head->rsp_event));
+	return ring_publish_responses(r->shared, &r->rsp_prod, r->rsp_prod_pvt);
 }
 
 void blk_back_ring_republish(struct blk_back_ring *r)
@@ -130,26 +96,21 @@ void blk_back_ring_republish(struct blk_back_ring *r)
 
 bool blk_back_ring_arm(struct blk_back_ring *r)
 {
-	struct ring_head *head = r->shared;
-
 	if (blk_back_ring_avail(r) != 0)
 		return true;
-	shm_store_u32(&head->req_event, r->req_cons + 1);
-	shm_full_barrier(); /* C */
+	ring_ask_requests(r->shared, r->req_cons + 1);
 	return blk_back_ring_avail(r) != 0;
 }
 
 int blk_front_ring_init(struct blk_front_ring *r, void *pages,
 			unsigned int nr_pages, enum blk_abi abi)
 {
-	struct ring_head *head = pages;
 	uint32_t nr_ents = blk_ring_entries(abi, nr_pages);
 
 	if (!nr_ents)
 		return -EINVAL;
 	memset(pages, 0, (size_t)nr_pages * BLK_PAGE_SIZE);
-	shm_store_u32(&head->req_event, 1);
-	shm_store_u32(&head->rsp_event, 1);
+	ring_begin(pages);
 	*r = (struct blk_front_ring){
 		.shared = pages,
 		.abi = abi,
@@ -173,25 +134,12 @@ void blk_front_ring_put(struct blk_front_ring *r, const struct blk_req *req)
 
 bool blk_front_ring_publish(struct blk_front_ring *r)
 {
-	struct ring_head *head = r->shared;
-	uint32_t old = r->req_prod;
-
-	if (old == r->req_prod_pvt)
-		return false;
-	r->req_prod = r->req_prod_pvt;
-	shm_store_release(&head->req_prod, r->req_prod); /* A */
-	shm_full_barrier();                              /* C */
-	return wants_notify(old, r->req_prod, shm_load_u32(&head->req_event));
+	return ring_publish_requests(r->shared, &r->req_prod, r->req_prod_pvt);
 }
 
 int blk_front_ring_avail(const struct blk_front_ring *r)
 {
-	const struct ring_head *head = r->shared;
-	uint32_t nr = shm_load_acquire(&head->rsp_prod) - r->rsp_cons; /* B */
-
-	if (nr > r->req_prod - r->rsp_cons)
-		return -EPROTO;
-	return (int)nr;
+	return ring_responses(r->shared, r->req_prod, r->rsp_cons);
 }
 
 void blk_front_ring_get(struct blk_front_ring *r, struct blk_rsp *rsp)
@@ -204,11 +152,8 @@ void blk_front_ring_get(struct blk_front_ring *r, struct blk_rsp *rsp)
 
 bool blk_front_ring_arm(struct blk_front_ring *r)
 {
-	struct ring_head *head = r->shared;
-
 	if (blk_front_ring_avail(r) != 0)
 		return true;
-	shm_store_u32(&head->rsp_event, r->rsp_cons + 1);
-	shm_full_barrier(); /* D */
+	ring_ask_responses(r->shared, r->rsp_cons + 1);
 	return blk_front_ring_avail(r) != 0;
 }

@@ -25,6 +25,11 @@ $(eval $(call unit_test,ring_index,$(LIBRING)))
 $(eval $(call unit_test,ring_once))
 $(eval $(call unit_test,ring_check,$(LIBRING)))
 $(eval $(call unit_test,ring_stress,$(LIBRING)))
+$(eval $(call unit_test,net_once))
+$(eval $(call unit_test,net_ring,$(LIBRING)))
+$(eval $(call unit_test,net_stress,$(LIBRING)))
+$(eval $(call unit_test,net_check,$(LIBRING)))
+$(eval $(call unit_test,net_csum,$(LIBRING)))
 $(eval $(call unit_test,grant_pool,$(UNIT)/fake_gnttab.o $(LIBGRANT)))
 $(eval $(call unit_test,grant_cache,$(UNIT)/fake_gnttab.o $(LIBGRANT)))
 $(eval $(call unit_test,grant_copy,$(UNIT)/fake_gnttab.o $(LIBGRANT)))
@@ -64,8 +69,11 @@ $(eval $(call unit_test,store_nbd,$(STORE_TEST),-lev -luring -lnbd -lxenstore))
 $(eval $(call unit_test,sandbox,$(STORE_TEST),-lev -luring -lnbd -lxenstore \
 	-lseccomp -lcap-ng))
 
+
+
 $(eval $(call unit_test,image_lock,$(BUILD)/backend/image_lock.o \
 	$(LIBHYPERCALL),-lev -lxenstore))
+
 $(eval $(call unit_test,vbd_config,$(BUILD)/backend/vbd_config.o \
 	$(BUILD)/backend/vbd_connect.o $(LIBRING) $(LIBHYPERCALL)))
 
@@ -89,11 +97,19 @@ $(eval $(call program,$(UNIT)/blk_resume,$(UNIT)/store_hooks.o \
 	$(RESUME_OWN:%=$(UNIT)/hooked/%.o) $(RESUME_TEST),\
 	-lev -lxenstore $(CHECK_LIBS)))
 UNIT_TESTS += blk_resume
+# What is inline in headers is in the test itself, which is hooked, too.
+$(eval $(call program,$(UNIT)/net_resume,$(UNIT)/store_hooks.o \
+	$(patsubst %,$(UNIT)/hooked/%.o,tests/unit/net_resume ring/net_ring \
+	ring/net_check),$(CHECK_LIBS)))
+UNIT_TESTS += net_resume
 $(UNIT)/hooked/%.o: %.c
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) \
 		-fno-sanitize=all -fsanitize=thread -MMD -MP -c -o $@ $<
 endif
+
+# The queue of a NIC between a double of the guest and a double of the link.
+# A whole NIC on embedded Xen, whose libraries take the place of Xen's.
 
 TESTS ?= $(UNIT_TESTS)
 unit: $(TESTS:%=$(UNIT)/%)

@@ -20,22 +20,7 @@
 #define xen_wmb() ((void)0)
 
 #include "ring/blk_ring.h"
-
-/* Check writes down every assertion that holds, which is too slow for the
- * millions of this file: only those that fail get to it. */
-#undef ck_assert
-#define ck_assert(cond)                            \
-	do {                                       \
-		if (!(cond))                       \
-			ck_abort_msg("%s", #cond); \
-	} while (0)
-#undef ck_assert_int_eq
-#define ck_assert_int_eq(a, b)                                              \
-	do {                                                                \
-		intmax_t a_ = (a), b_ = (b);                                \
-		if (a_ != b_)                                               \
-			ck_abort_msg("%s == %s: %jd, %jd", #a, #b, a_, b_); \
-	} while (0)
+#include "tests/unit/check_quiet.h"
 
 #define MAX_BYTES (BLK_RING_MAX_PAGES * BLK_PAGE_SIZE)
 

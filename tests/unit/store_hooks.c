@@ -114,3 +114,9 @@ void __tsan_atomic_thread_fence(int order)
 	(void)order;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
+
+void __tsan_atomic_signal_fence(int order)
+{
+	(void)order;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
