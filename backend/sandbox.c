@@ -65,6 +65,19 @@ static void enter_user_namespace(void)
 	write_file("/proc/self/gid_map", map);
 }
 
+bool sandbox_is_root(void)
+{
+	FILE *f = geteuid() ? NULL : fopen("/proc/self/uid_map", "re");
+	unsigned long long first, outside, nr, ids = 0;
+
+	if (!f)
+		return !geteuid();
+	while (fscanf(f, "%llu %llu %llu", &first, &outside, &nr) == 3)
+		ids += nr;
+	fclose(f);
+	return ids > 1;
+}
+
 /* A file system with nothing in it, mounted nowhere. */
 static int make_empty_root(void)
 {
@@ -96,7 +109,7 @@ static void drop_early(bool root)
 
 void sandbox_early(void)
 {
-	bool root = !geteuid();
+	bool root = sandbox_is_root();
 
 	/* a second arena would make libc count processors, in a file */
 	mallopt(M_ARENA_MAX, 2);
@@ -193,7 +206,7 @@ static void report(bool root, bool chrooted, uid_t uid)
 
 int sandbox_enter(const struct sandbox_how *how, struct xs_err *err)
 {
-	bool root = !geteuid(), chrooted = empty_root >= 0;
+	bool root = sandbox_is_root(), chrooted = empty_root >= 0;
 	uid_t uid = how->uid_base ? how->uid_base : SANDBOX_UID_BASE;
 	int res;
 

@@ -48,4 +48,8 @@ void sandbox_early(void);
  */
 int sandbox_enter(const struct sandbox_how *how, struct xs_err *err);
 
+/* Root, and of more than itself: in a user namespace that has one id there is
+ * nobody to become.  Reads /proc. */
+bool sandbox_is_root(void);
+
 #endif

@@ -40,6 +40,8 @@ static const int allowed[] = {
 	CALL(io_uring_enter),
 	CALL(sendmsg),
 	CALL(recvmsg),
+	CALL(sendmmsg),
+	CALL(recvmmsg),
 	CALL(sendto),
 	CALL(recvfrom),
 	CALL(shutdown),

@@ -7,10 +7,10 @@ set -eu
 
 build="gcc make pkg-config libc6-dev libxen-dev libev-dev liburing-dev
        libjansson-dev libseccomp-dev libcap-ng-dev libkmod-dev
-       libnbd-dev
+       libpcap-dev libslirp-dev libnbd-dev
        nbdkit-plugin-dev"
 run="xen-utils-4.17 xenstore-utils nbdkit libnbd-bin fuse3 e2fsprogs
-     fio procps util-linux"
+     fio procps util-linux iproute2 iputils-ping iperf3 curl python3"
 check="python3 check valgrind qemu-system-xen qemu-utils jq clang-format binutils
        mandoc groff-base"
 deb="$build debhelper dpkg-dev fakeroot lintian mmdebstrap"

@@ -69,6 +69,16 @@ $(eval $(call unit_test,store_nbd,$(STORE_TEST),-lev -luring -lnbd -lxenstore))
 $(eval $(call unit_test,sandbox,$(STORE_TEST),-lev -luring -lnbd -lxenstore \
 	-lseccomp -lcap-ng))
 
+LINK_OWN := link link_fd link_memory link_tap link_user link_user_box \
+	link_user_parse link_user_run sandbox sandbox_calls
+LINK_TEST := $(UNIT)/link_fixture.o $(LINK_OWN:%=$(BUILD)/backend/%.o) \
+	$(LIBRING) $(LIBHYPERCALL)
+LINK_TEST_LIBS := -lev -lxenstore -lslirp -lseccomp -lcap-ng
+$(eval $(call unit_test,link_memory,$(LINK_TEST),$(LINK_TEST_LIBS)))
+$(eval $(call unit_test,link_tap,$(LINK_TEST),$(LINK_TEST_LIBS)))
+$(eval $(call unit_test,link_user_parse,$(BUILD)/backend/link_user_parse.o \
+	$(LIBHYPERCALL),-lev -lxenstore))
+$(eval $(call unit_test,link_user,$(LINK_TEST),$(LINK_TEST_LIBS)))
 
 
 $(eval $(call unit_test,image_lock,$(BUILD)/backend/image_lock.o \
