@@ -80,6 +80,13 @@ $(eval $(call unit_test,link_user_parse,$(BUILD)/backend/link_user_parse.o \
 	$(LIBHYPERCALL),-lev -lxenstore))
 $(eval $(call unit_test,link_user,$(LINK_TEST),$(LINK_TEST_LIBS)))
 
+POLICY_TEST := $(UNIT)/policy_fixture.o $(BUILD)/backend/net_policy.o \
+	$(BUILD)/backend/net_policy_source.o
+$(eval $(call unit_test,net_policy,$(POLICY_TEST)))
+$(eval $(call unit_test,net_policy_source,$(POLICY_TEST)))
+$(eval $(call unit_test,net_policy_parse,$(BUILD)/backend/net_policy.o \
+	$(BUILD)/backend/net_policy_source.o \
+	$(BUILD)/backend/net_policy_parse.o $(LIBHYPERCALL)))
 
 $(eval $(call unit_test,image_lock,$(BUILD)/backend/image_lock.o \
 	$(LIBHYPERCALL),-lev -lxenstore))
