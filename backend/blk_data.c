@@ -39,8 +39,8 @@ void blk_data_count(struct blk_queue *q)
 
 static void count_copies(struct blk_queue *q, uint64_t bytes, uint64_t calls)
 {
-	blk_count(&q->stats->grant_copy_bytes, q->copy.bytes - bytes);
-	blk_count(&q->stats->grant_copy_calls, q->copy.calls - calls);
+	counter_add(&q->stats->grant_copy_bytes, q->copy.bytes - bytes);
+	counter_add(&q->stats->grant_copy_calls, q->copy.calls - calls);
 }
 
 static int copy_indirect_pages(struct blk_request *r, unsigned int nr_pages)

@@ -97,9 +97,9 @@ static void answer(struct blk_request *r, int status)
 	struct blk_slot *s = r->slot;
 
 	if (status == BLKIF_RSP_EOPNOTSUPP)
-		blk_count(&q->stats->unsupported, 1);
+		counter_add(&q->stats->unsupported, 1);
 	else if (status != BLKIF_RSP_OKAY)
-		blk_count(&q->stats->errors, 1);
+		counter_add(&q->stats->errors, 1);
 	atomic_store_explicit(&s->put, 0, memory_order_relaxed);
 	s->status = (int16_t)status;
 	atomic_store_explicit(&s->state, BLK_SLOT_DONE, memory_order_release);
@@ -136,9 +136,9 @@ static int publish(struct blk_queue *q)
 			      memory_order_release);
 	if (blk_back_ring_publish(&q->ring)) {
 		evtchn_port_notify(q->port);
-		blk_count(&q->stats->events_sent, 1);
+		counter_add(&q->stats->events_sent, 1);
 	} else {
-		blk_count(&q->stats->events_suppressed, 1);
+		counter_add(&q->stats->events_suppressed, 1);
 	}
 	blk_data_count(q);
 	now = q->loop->now_ns = now_ns();
@@ -146,8 +146,8 @@ static int publish(struct blk_queue *q)
 		uint32_t slot = q->unpublished[i];
 		uint64_t taken = q->req[slot].taken_ns;
 
-		blk_count(&q->stats->latency_ns[blk_hist_bucket(now - taken)],
-			  1);
+		counter_add(&q->stats->latency_ns[blk_hist_bucket(now - taken)],
+			    1);
 		atomic_store_explicit(&q->journal.slot[slot].state,
 				      BLK_SLOT_FREE, memory_order_release);
 		q->free_slot[q->nr_free++] = slot;
@@ -161,7 +161,7 @@ static int publish(struct blk_queue *q)
 static void violation(struct blk_queue *q, const char *text)
 {
 	q->broken = true;
-	blk_count(&q->stats->violations, 1);
+	counter_add(&q->stats->violations, 1);
 	q->cfg.violation(q->cfg.arg, text);
 }
 
@@ -284,7 +284,7 @@ static int queue_turn(struct io_poller *p)
 			      memory_order_relaxed);
 	BLK_POLL_FIGURES(X)
 #undef X
-	blk_count(&q->stats->merged_ops, q->store.merged - q->counted.merged);
+	counter_add(&q->stats->merged_ops, q->store.merged - q->counted.merged);
 	q->counted.merged = q->store.merged;
 	if (q->cfg.poll_max_us_1)
 		us_1 = atomic_load_explicit(q->cfg.poll_max_us_1,
@@ -298,7 +298,7 @@ static void on_event(struct evtchn_port *port, void *arg)
 
 	/* the loop polls before it sleeps again: nothing else to do here */
 	(void)port;
-	blk_count(&q->stats->events_received, 1);
+	counter_add(&q->stats->events_received, 1);
 }
 
 static void on_idle(struct ev_loop *ev, ev_timer *w, int revents)
@@ -406,7 +406,7 @@ static void resume(struct blk_queue *q)
 			continue;
 		}
 		q->req[i].taken_ns = now;
-		blk_count(&q->stats->resumed, 1);
+		counter_add(&q->stats->resumed, 1);
 		if (atomic_load(&s->state) == BLK_SLOT_DONE) {
 			put_response(q, i);
 		} else {

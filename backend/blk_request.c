@@ -32,23 +32,23 @@ static void count_taken(struct blk_request *r)
 
 	switch (r->slot->req.op) {
 	case BLKIF_OP_READ:
-		blk_count(&s->read_requests, 1);
+		counter_add(&s->read_requests, 1);
 		break;
 	case BLKIF_OP_WRITE:
 	case BLKIF_OP_WRITE_BARRIER:
-		blk_count(&s->write_requests, 1);
+		counter_add(&s->write_requests, 1);
 		break;
 	case BLKIF_OP_FLUSH_DISKCACHE:
-		blk_count(&s->flush_requests, 1);
+		counter_add(&s->flush_requests, 1);
 		break;
 	case BLKIF_OP_DISCARD:
-		blk_count(&s->discard_requests, 1);
+		counter_add(&s->discard_requests, 1);
 		break;
 	default:
 		break;
 	}
 	if (r->slot->req.indirect)
-		blk_count(&s->indirect_requests, 1);
+		counter_add(&s->indirect_requests, 1);
 }
 
 static int status_of(const struct blk_request *r, int res)
@@ -78,7 +78,7 @@ static void end(struct blk_request *r, int res)
 
 static void submit(struct blk_request *r, enum store_op op)
 {
-	blk_count(&r->q->stats->store_ops, 1);
+	counter_add(&r->q->stats->store_ops, 1);
 	r->io.op = op;
 	r->io.done = step_done;
 	store_submit(&r->q->store, &r->io);
@@ -102,10 +102,10 @@ static void submit_data(struct blk_request *r)
 	r->io.len = r->bytes;
 	r->io.nr_iov = r->nr_data_iov;
 	if (is_read(r)) {
-		blk_count(&s->read_bytes, r->bytes);
+		counter_add(&s->read_bytes, r->bytes);
 		submit(r, STORE_READ);
 	} else {
-		blk_count(&s->write_bytes, r->bytes);
+		counter_add(&s->write_bytes, r->bytes);
 		submit(r, STORE_WRITE);
 	}
 }

@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "backend/counter.h"
+
 /* Every counter, once: name as in `xensplit stats --json`, and what it is. */
 #define BLK_COUNTERS(X)                                                  \
 	X(read_requests, "read requests taken")                          \
@@ -71,15 +73,6 @@ struct blk_disk_stats {
 	 * as long as the worker's others */
 	atomic_uint poll_max_us_1;
 };
-
-static inline void blk_count(atomic_uint_fast64_t *counter, uint64_t n)
-{
-	/* one writer: a load and a store, no locked instruction */
-	atomic_store_explicit(
-		counter,
-		atomic_load_explicit(counter, memory_order_relaxed) + n,
-		memory_order_relaxed);
-}
 
 static inline unsigned int blk_hist_bucket(uint64_t ns)
 {

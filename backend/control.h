@@ -6,6 +6,8 @@
  *   {"command": "list"}     devices, without counters; workers
  *   {"command": "stats"}    the same with counters and latencies
  *   {"command": "resize", "device": "vbd/2/51712"}   look at the size again
+ *   {"command": "pcap", "device": "vif/2/0", "file": "/tmp/a.pcap"}
+ *                           record a NIC's frames; without "file": stop
  *   {"command": "version"}
  *
  * An answer is one line, {"error": "..."} if the command cannot be done.

@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "backend/device_keys.h"
 #include "backend/super.h"
+#include "backend/vif.h"
 #include "backend/worker_handle.h"
 
 static json_t *error(const char *text)
@@ -20,12 +22,9 @@ static json_t *show_device(struct device *dev, bool full)
 		(int)dev->fe_domid, "devid", (json_int_t)dev->devid, "state",
 		xenbus_state_name(dev->state), "online", (int)dev->online);
 
-	if (obj && dev->error.text[0]) {
-		json_t *text = json_string(dev->error.text);
-
+	if (obj && dev->error.text[0])
 		json_object_set_new(obj, "error",
-				    text ? text : json_string("(not UTF-8)"));
-	}
+				    device_json_text(dev->error.text));
 	if (obj && dev->priv)
 		dev->class->stats(dev, obj, full);
 	return obj;
@@ -90,14 +89,34 @@ static json_t *cmd_resize(struct supervisor *super, const json_t *question)
 	return json_pack("{s:s}", "device", dev->name);
 }
 
+/* "file": record there, all bytes of a frame or "snap_len"; without it: stop */
+static json_t *cmd_pcap(struct supervisor *super, const json_t *question)
+{
+	const char *name = json_string_value(
+		json_object_get(question, "device"));
+	const json_t *file = json_object_get(question, "file");
+	json_int_t snap_len = json_integer_value(
+		json_object_get(question, "snap_len"));
+	struct device *dev = name ? super_find(super, name) : NULL;
+	struct xs_err err = {""};
+
+	if (!dev || dev->class != &vif_class)
+		return error("no such NIC");
+	if (file && (!json_is_string(file) || *json_string_value(file) != '/'))
+		return error("\"file\" is not an absolute path");
+	if (snap_len < 0 || snap_len > NET_PACKET_MAX)
+		return error("\"snap_len\" is not a length of a frame");
+	if (vif_pcap(dev, json_string_value(file), (uint32_t)snap_len, &err))
+		return json_pack("{s:o}", "error", device_json_text(err.text));
+	return json_pack("{s:s}", "device", dev->name);
+}
+
 static const struct {
 	const char *name;
 	json_t *(*fn)(struct supervisor *super, const json_t *question);
 } commands[] = {
-	{"list", cmd_list},
-	{"stats", cmd_stats},
-	{"version", cmd_version},
-	{"resize", cmd_resize},
+	{"list", cmd_list},     {"stats", cmd_stats}, {"version", cmd_version},
+	{"resize", cmd_resize}, {"pcap", cmd_pcap},
 };
 
 json_t *control_answer(struct supervisor *super, const json_t *question)

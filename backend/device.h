@@ -88,7 +88,8 @@ struct device {
 	unsigned int nr_failed;
 	ev_timer hold;
 	struct log_limit log_states;
-	void *priv; /* the class's */
+	void *priv; /* the class's, from offer to release */
+	void *kept; /* the class's, from one release to the next offer */
 
 	bool is_dirty;
 	TAILQ_ENTRY(device) dirty; /* to be evaluated */
@@ -107,6 +108,9 @@ struct device_class {
 	/* Whether a directory without a device is for us; NULL: each one is.
 	 * Asked when it gets a state, and when xensplit/serve is written. */
 	bool (*is_ours)(struct supervisor *super, const char *be_dir);
+	/* keys of the toolstack that may change at any time, ended by NULL:
+	 * changed() is called then; may be NULL */
+	const char *const *live_keys;
 	/* read the toolstack's keys, open what is behind, publish features
 	 * (not the state) */
 	void (*offer)(struct device *dev);
@@ -114,8 +118,8 @@ struct device_class {
 	 * toolstack has not finished; asked again when its directory changes,
 	 * where changed() is also called if there is no frontend yet. */
 	void (*connect)(struct device *dev);
-	/* the frontend wrote Reconfiguring, or a tool asks to look whether
-	 * what is behind has changed */
+	/* the frontend wrote Reconfiguring, a live key changed, or a tool asks
+	 * to look whether what is behind has changed */
 	void (*changed)(struct device *dev);
 	/* give back rings; keeps what offer opened */
 	void (*disconnect)(struct device *dev);
@@ -128,6 +132,10 @@ struct device_class {
 	/* the worker reports a violation by the peer; it has given back the
 	 * rings already */
 	void (*worker_event)(struct device *dev, const char *text);
+	/* the peer stopped taking what is for it, or does again; may be NULL */
+	void (*worker_carrier)(struct device *dev, bool up);
+	/* the device is forgotten: free what is kept; may be NULL */
+	void (*forget)(struct device *dev);
 	/* add what `xensplit stats` shows to obj; full: with counters */
 	void (*stats)(struct device *dev, json_t *obj, bool full);
 };

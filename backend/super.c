@@ -16,6 +16,7 @@
 #include "backend/control.h"
 #include "backend/image_lock.h"
 #include "backend/size_watch.h"
+#include "backend/vif_hotplug.h"
 #include "backend/worker_handle.h"
 
 /* How long devices get to close in order before they are forced. */
@@ -72,7 +73,8 @@ static void mark_all(struct supervisor *super)
 
 void super_check_stopped(struct supervisor *super)
 {
-	if (super->stopping && !super->nr_devices && !super->nr_workers)
+	if (super->stopping && !super->nr_devices && !super->nr_workers &&
+	    LIST_EMPTY(&super->scripts))
 		ev_break(super->loop, EVBREAK_ALL);
 }
 
@@ -196,6 +198,7 @@ int super_open(struct supervisor **out, const struct super_options *opt)
 	TAILQ_INIT(&super->devices);
 	TAILQ_INIT(&super->dirty);
 	LIST_INIT(&super->workers);
+	LIST_INIT(&super->scripts);
 	/* Not the default loop, which would reap our children. */
 	super->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (!super->loop) {
@@ -241,6 +244,7 @@ void super_close(struct supervisor *super)
 	/* Devices are gone by now; if some would not go, the process ends
 	 * with them. */
 	control_close(super->control);
+	vif_hotplug_stop(super);
 	for (i = 0; i < super->nr_classes; i++)
 		xs_watch_del(super->class_watches[i].watch);
 	xs_watch_del(super->release_watch);

@@ -29,6 +29,7 @@
 #include "hypercall/xs_store.h"
 
 struct control;
+struct hotplug_run;
 struct image_locks;
 struct size_watches;
 struct worker_handle;
@@ -46,9 +47,10 @@ enum super_vbd {
 struct super_options {
 	const char *control;      /* path of the control socket; NULL: none */
 	unsigned int workers_max; /* guests served at the same time */
-	unsigned int queues_max;  /* offered per disk */
+	unsigned int queues_max;  /* offered per disk or NIC */
 	unsigned int loops;       /* data threads of a worker; 0: its choice */
 	unsigned int poll_us;     /* polling of a worker before each sleep */
+	bool run_scripts;         /* NICs' hotplug scripts; else others do */
 	const char *log_level;    /* handed to workers */
 	const char *version;      /* what the control socket tells */
 	enum super_vbd vbd;
@@ -98,6 +100,7 @@ struct supervisor {
 	uint32_t last_number;
 	unsigned int nr_workers, nr_devices;
 	LIST_HEAD(worker_list, worker_handle) workers;
+	LIST_HEAD(script_list, hotplug_run) scripts;
 	struct device_queue devices, dirty;
 	struct domain_list domains[SUPER_DOM_BUCKETS];
 	struct device_list by_id[SUPER_BUCKETS], by_fe_dir[SUPER_BUCKETS];
@@ -113,7 +116,7 @@ void super_close(struct supervisor *super);
 
 /* "vbd/2/51712", or NULL. */
 struct device *super_find(struct supervisor *super, const char *name);
-/* Look again at the sizes of all disks. */
+/* Look again at the sizes of all disks, the policies of all NICs. */
 void super_recheck_all(struct supervisor *super);
 
 /* Between the two files of the supervisor: watch, and so find, devices. */

@@ -12,12 +12,13 @@
 #include <string.h>
 
 #include "backend/vbd.h"
+#include "backend/vif.h"
 #include "hypercall/xs_parse.h"
 
 #define DOMID_MAX 0x7fefu /* DOMID_FIRST_RESERVED - 1 */
 
-static const struct device_class *const classes[] = {&vbd_class,
-						     &vbd_own_class};
+static const struct device_class *const classes[] = {
+	&vbd_class, &vbd_own_class, &vif_class};
 #define NR_CLASSES (sizeof(classes) / sizeof(classes[0]))
 
 /* ---- tables ---- */
@@ -317,6 +318,8 @@ void super_forget(struct device *dev)
 	unwatch_life(dev);
 	watch_life(dev->dom);
 	super->nr_devices--;
+	if (dev->class->forget)
+		dev->class->forget(dev);
 	log_info(dev->name, "removed");
 	put_domain(dev->dom);
 	/* removed and made again while we took the old one down */
@@ -416,6 +419,16 @@ static void on_resize_key(struct device *dev)
 	device_mark(dev);
 }
 
+static bool is_live(const struct device_class *class, const char *key)
+{
+	unsigned int i;
+
+	for (i = 0; class->live_keys && class->live_keys[i]; i++)
+		if (!strcmp(key, class->live_keys[i]))
+			return true;
+	return false;
+}
+
 static void on_key(struct class_watch *cw, uint32_t domid, uint32_t devid,
 		   const char *key)
 {
@@ -433,7 +446,7 @@ static void on_key(struct class_watch *cw, uint32_t domid, uint32_t devid,
 
 	if (!strcmp(key, "/xensplit/resize") && dev)
 		on_resize_key(dev);
-	if (!strcmp(key, "/xensplit/poll-us") && dev) {
+	if (dev && *key && is_live(cw->class, key + 1)) {
 		dev->recheck = true;
 		device_mark(dev);
 	}

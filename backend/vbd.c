@@ -2,21 +2,18 @@
 /*
  * Block devices in the supervisor: the operations of the class.  They open
  * what the toolstack named, read what the frontend wrote, and say what is
- * wanted of the worker; vbd_worker.c sees to that.
+ * wanted of the worker; steer.c sees to that.
  */
 #include "backend/vbd.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "backend/blk_journal.h"
+#include "backend/device_keys.h"
 #include "backend/super.h"
 #include "backend/vbd_tune.h"
-#include "backend/worker_handle.h"
 #include "hypercall/kernel_backend.h"
 #include "hypercall/xenbus_keys.h"
 
@@ -26,22 +23,16 @@
 
 /* ---- making and unmaking ---- */
 
-void vbd_free(struct vbd *v)
+static void vbd_free(struct device *dev)
 {
-	struct device *dev = v->dev;
+	struct vbd *v = dev->priv;
 	struct supervisor *super = dev->super;
 
-	ev_timer_stop(super->loop, &v->timer);
-	if (v->uses_worker) {
-		worker_forget(dev->dom->worker, dev);
-		worker_unuse(dev->dom);
-	}
+	ev_timer_stop(super->loop, &v->lock_timer);
+	steer_end(&v->steer);
 	size_watch_del(v->size_watch);
-	vbd_drop_journal(v);
-	if (v->stats)
-		munmap(v->stats, sizeof(*v->stats));
-	if (v->stats_fd >= 0)
-		close(v->stats_fd);
+	vbd_drop_journal(&v->steer);
+	device_free_stats(sizeof(*v->stats), v->stats_fd, v->stats);
 	image_lock_drop(super->locks, v->lock);
 	if (v->store_is_open)
 		store_close(&v->store);
@@ -49,26 +40,12 @@ void vbd_free(struct vbd *v)
 	free(v);
 }
 
-/* The worker writes there and must not be able to make it shorter under our
- * eyes. */
-static int make_stats(struct vbd *v)
-{
-	int fd = memfd_create("xensplit-stats",
-			      MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	void *p;
-
-	if (fd < 0)
-		return -errno;
-	v->stats_fd = fd;
-	if (ftruncate(fd, sizeof(*v->stats)) ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-		return -errno;
-	p = mmap(NULL, sizeof(*v->stats), PROT_READ, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	v->stats = p;
-	return 0;
-}
+static const struct steer_ops vbd_steer_ops = {
+	.fill = vbd_fill,
+	.publish = vbd_publish,
+	.rings_dropped = vbd_drop_journal,
+	.free = vbd_free,
+};
 
 static void set_limits(struct vbd *v)
 {
@@ -122,7 +99,7 @@ static void open_failed(struct vbd *v, int e, const char *reason)
 	struct device *dev = v->dev;
 
 	if (dev->step == DEVICE_OFFERING) {
-		vbd_offer_failed(v, e, reason);
+		steer_offer_failed(&v->steer, e, reason);
 		return;
 	}
 	if (dev->step == DEVICE_CONNECTING) {
@@ -143,15 +120,13 @@ static void go_on_locked(struct vbd *v)
 	int e;
 
 	set_limits(v);
-	e = v->stats ? 0 : make_stats(v);
+	e = v->stats ? 0
+		     : device_make_stats(sizeof(*v->stats), &v->stats_fd,
+					 (void **)&v->stats);
 	if (!e)
-		e = worker_use(dev->dom, &err);
-	if (!e)
-		v->uses_worker = true;
-	if (!e && v->cfg.script) {
-		e = vbd_publish_opened(v);
-		vbd_publish_error(e, &err);
-	}
+		e = steer_use_worker(&v->steer, &err);
+	if (!e && v->cfg.script)
+		e = vbd_publish_opened(v, &err);
 	if (e) {
 		open_failed(v, e, err.text);
 		return;
@@ -160,13 +135,10 @@ static void go_on_locked(struct vbd *v)
 	if (v->store.nr_fds)
 		size_watch_add(dev->super->sizes, v->store.fd[0],
 			       on_size_change, v, &v->size_watch);
-	v->want = VBD_AT_ADDED;
-	if (dev->forced)
-		vbd_start_force_timer(v);
 	if (dev->step == DEVICE_CONNECTING)
 		connect_opened(v);
 	else
-		vbd_steer(v);
+		steer_to(&v->steer, STEER_ADDED);
 }
 
 static void try_lock(struct vbd *v)
@@ -177,8 +149,8 @@ static void try_lock(struct vbd *v)
 	if (!e) {
 		go_on_locked(v);
 	} else if (e == -EAGAIN && ++v->lock_tries < LOCK_TRIES) {
-		ev_timer_set(&v->timer, LOCK_RETRY_S, 0.);
-		ev_timer_start(v->dev->super->loop, &v->timer);
+		ev_timer_set(&v->lock_timer, LOCK_RETRY_S, 0.);
+		ev_timer_start(v->dev->super->loop, &v->lock_timer);
 	} else {
 		open_failed(v, e == -EAGAIN ? -EBUSY : e, err.text);
 	}
@@ -219,8 +191,7 @@ static void open_disk(struct vbd *v)
 		 * the script says what the disk is: offer it, open it later.
 		 */
 		log_info(dev->name, "waiting: %s", err.text);
-		v->want = VBD_AT_NONE;
-		vbd_steer(v);
+		steer_to(&v->steer, STEER_NONE);
 		return;
 	}
 	if (!e)
@@ -243,8 +214,9 @@ static void vbd_offer(struct device *dev)
 	}
 	v->dev = dev;
 	v->stats_fd = v->journal_fd = -1;
-	ev_timer_init(&v->timer, on_lock_timer, 0., 0.);
-	v->timer.data = v;
+	ev_timer_init(&v->lock_timer, on_lock_timer, 0., 0.);
+	v->lock_timer.data = v;
+	steer_init(&v->steer, dev, &vbd_steer_ops);
 	dev->priv = v;
 	open_disk(v);
 }
@@ -263,7 +235,7 @@ static void connect_opened(struct vbd *v)
 			     &err);
 	if (!e) {
 		v->conn.fe_domid = dev->fe_domid;
-		v->abandon = false;
+		v->steer.abandon = false;
 		v->journal_fd = blk_journal_create(
 			v->conn.nr_queues,
 			blk_ring_entries(v->conn.abi, v->conn.ring_pages));
@@ -275,15 +247,14 @@ static void connect_opened(struct vbd *v)
 		device_done(dev, e, err.text);
 		return;
 	}
-	v->want = VBD_AT_CONNECTED;
-	vbd_steer(v);
+	steer_to(&v->steer, STEER_CONNECTED);
 }
 
 static void vbd_connect(struct device *dev)
 {
 	struct vbd *v = dev->priv;
 
-	if (v->uses_worker)
+	if (v->steer.uses_worker)
 		connect_opened(v);
 	else
 		open_disk(v);
@@ -293,20 +264,14 @@ static void vbd_disconnect(struct device *dev)
 {
 	struct vbd *v = dev->priv;
 
-	v->want = VBD_AT_ADDED;
-	if (dev->forced)
-		vbd_start_force_timer(v);
-	vbd_steer(v);
+	steer_to(&v->steer, STEER_ADDED);
 }
 
 static void vbd_release(struct device *dev)
 {
 	struct vbd *v = dev->priv;
 
-	v->want = VBD_AT_NONE;
-	if (dev->forced)
-		vbd_start_force_timer(v);
-	vbd_steer(v);
+	steer_to(&v->steer, STEER_NONE);
 }
 
 static void vbd_changed(struct device *dev)
@@ -315,7 +280,7 @@ static void vbd_changed(struct device *dev)
 	uint64_t size;
 	int e;
 
-	if (!v->uses_worker) {
+	if (!v->steer.uses_worker) {
 		open_disk(v);
 		return;
 	}
@@ -332,8 +297,17 @@ static void vbd_changed(struct device *dev)
 		 (unsigned long long)size);
 	v->store.size_bytes = size;
 	v->limits.nr_sects_512 = size / BLK_SECTOR_SIZE;
-	v->resize_due = v->at >= VBD_AT_ADDED || v->asking;
-	vbd_steer(v);
+	v->steer.change_due = v->steer.at >= STEER_ADDED || v->steer.asking;
+	steer_go(&v->steer);
+}
+
+static void vbd_force(struct device *dev)
+{
+	struct vbd *v = dev->priv;
+
+	if (v)
+		ev_timer_stop(dev->super->loop, &v->lock_timer);
+	steer_force(dev);
 }
 
 /* ---- the classes ---- */
@@ -350,16 +324,19 @@ static bool vbd_is_ours(struct supervisor *super, const char *be_dir)
 	       serve;
 }
 
+static const char *const vbd_live_keys[] = {"xensplit/poll-us", NULL};
+
 /* clang-format off */
 #define VBD_OPERATIONS \
+	.live_keys = vbd_live_keys, \
 	.offer = vbd_offer, \
 	.connect = vbd_connect, \
 	.changed = vbd_changed, \
 	.disconnect = vbd_disconnect, \
 	.force = vbd_force, \
 	.release = vbd_release, \
-	.worker_changed = vbd_worker_changed, \
-	.worker_event = vbd_worker_event, \
+	.worker_changed = steer_worker_changed, \
+	.worker_event = steer_worker_event, \
 	.stats = vbd_list
 /* clang-format on */
 

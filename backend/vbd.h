@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Block devices in the supervisor.  vbd.c: the operations; vbd_worker.c: what
- * the worker is told; vbd_config.c: the toolstack's keys; vbd_connect.c: the
- * frontend's keys; vbd_publish.c: our keys, and the listing.
+ * the worker is told (steered by steer.c); vbd_config.c: the toolstack's keys;
+ * vbd_connect.c: the frontend's keys; vbd_publish.c: our keys, and the listing.
  */
 #ifndef XENSPLIT_BACKEND_VBD_H
 #define XENSPLIT_BACKEND_VBD_H
@@ -15,6 +15,7 @@
 #include "backend/device.h"
 #include "backend/image_lock.h"
 #include "backend/size_watch.h"
+#include "backend/steer.h"
 #include "backend/store.h"
 #include "backend/worker_proto.h"
 
@@ -57,17 +58,16 @@ int vbd_connect_read(struct xs_store *xs, const char *dir,
 		     unsigned int queues_max, struct worker_blk_connect *c,
 		     struct xs_err *err);
 
-/* What the worker of the disk is known to have. */
-enum vbd_at { VBD_AT_NONE, VBD_AT_ADDED, VBD_AT_CONNECTED };
-
 struct vbd {
+	struct steer steer; /* first: see backend/steer.h */
 	struct device *dev;
 	struct vbd_config cfg;
 	struct store_desc store;
 	struct blk_limits limits;
-	bool store_is_open, uses_worker;
+	bool store_is_open;
 	struct image_lock *lock;
 	struct size_watch *size_watch;
+	ev_timer lock_timer; /* waiting for another process's lock */
 	unsigned int lock_tries;
 
 	int stats_fd;
@@ -75,54 +75,23 @@ struct vbd {
 
 	struct worker_blk_connect conn;
 	int journal_fd; /* -1: not connected */
-
-	/*
-	 * Steering the worker: `at` follows its answers and its deaths, `want`
-	 * is set by operations, and vbd_steer() asks for the next step between
-	 * them.  rings: requests may have been taken from the rings, so they
-	 * have to be answered before the rings are given up, by a new worker
-	 * if need be.  abandon: do not insist on that.
-	 */
-	enum vbd_at at, want;
-	bool asking, rings, abandon, resize_due;
-	ev_timer timer; /* force; waiting for another process's lock */
-	unsigned int force_stage;
 };
 
 /* ---- vbd_worker.c ---- */
 
-/* Take the next step from v->at towards v->want, if one can be taken now, and
- * end the operation when it is there. */
-void vbd_steer(struct vbd *v);
-/* The offer under way fails.  Frees v; the reason may be part of it. */
-void vbd_offer_failed(struct vbd *v, int err, const char *reason);
+/* What the worker is told; free is left to vbd.c. */
+int vbd_fill(struct steer *s, enum steer_question q, struct worker_msg *msg,
+	     int *fds, unsigned int *nr_fds, struct xs_err *err);
 /* The rings are given up: nobody will resume them. */
-void vbd_drop_journal(struct vbd *v);
-/* The operation under way is to end in bounded time from now. */
-void vbd_start_force_timer(struct vbd *v);
-/* Of the class. */
-void vbd_force(struct device *dev);
-void vbd_worker_changed(struct device *dev, enum worker_change what,
-			const char *reason);
-void vbd_worker_event(struct device *dev, const char *text);
-
-/* ---- vbd.c ---- */
-
-/* Gives back all that v holds, and v. */
-void vbd_free(struct vbd *v);
+void vbd_drop_journal(struct steer *s);
 
 /* ---- vbd_publish.c ---- */
 
-/* Our keys before InitWait, and before Connected.  0 or -errno. */
-int vbd_publish_features(struct vbd *v);
+/* Our keys before InitWait, and before Connected; `sectors` and `state` again
+ * after a change, which is how a connected frontend learns of a new size. */
+int vbd_publish(struct steer *s, enum device_step step, struct xs_err *err);
 /* For the hotplug script: the disk is open. */
-int vbd_publish_opened(struct vbd *v);
-int vbd_publish_properties(struct vbd *v);
-/* `sectors` and `state` again: how a connected frontend learns of a new size.
- */
-int vbd_publish_size(struct vbd *v);
-/* Why one of them failed, for err. */
-void vbd_publish_error(int e, struct xs_err *err);
+int vbd_publish_opened(struct vbd *v, struct xs_err *err);
 void vbd_list(struct device *dev, json_t *obj, bool full);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/hotplug_status.h"
 #include "backend/vbd.h"
 #include "hypercall/xenbus_keys.h"
 
@@ -120,23 +121,11 @@ static int device_path(const struct reader *r, const char *text, char *out,
 /* Where a script was to run, it says what the disk is. */
 static int read_hotplug(const struct reader *r, struct vbd_config *cfg)
 {
-	char status[64], text[160];
-	int e = read_text(r, "hotplug-status", status, sizeof(status));
+	char text[160];
+	int e = hotplug_status_read(r->xs, XBT_NULL, vbd_keys, r->dir, r->err);
 
 	if (e)
 		return e;
-	if (!strcmp(status, "error") || !strcmp(status, "busy")) {
-		if (read_text(r, "hotplug-error", text, sizeof(text)) ||
-		    !text[0])
-			snprintf(text, sizeof(text), "no reason given");
-		xs_err_set(r->err, "the hotplug script failed: %s", text);
-		return -EIO;
-	}
-	if (strcmp(status, "connected")) {
-		xs_err_set(r->err, "%s/hotplug-status is not yet connected",
-			   r->dir);
-		return -EAGAIN;
-	}
 	e = read_text(r, "physical-device-path", cfg->target,
 		      sizeof(cfg->target));
 	if (e || cfg->target[0])

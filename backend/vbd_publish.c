@@ -1,61 +1,18 @@
 // SPDX-License-Identifier: MIT
 /* What a disk's backend writes into xenstore, and what listings show of it. */
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
+#include <stdint.h>
 #include <xen/io/blkif.h>
 
+#include "backend/device_keys.h"
 #include "backend/super.h"
 #include "backend/vbd.h"
 #include "backend/worker_handle.h"
 
-struct number {
-	const char *key;
-	uint64_t value;
-};
-
-struct publication {
-	const struct vbd *v;
-	const struct number *numbers;
-	unsigned int nr;
-	bool state_again;
-};
-
-/* Never into a directory that was just removed: that would bring it back. */
-static int write_numbers(struct xs_store *xs, xs_transaction_t t, void *arg)
-{
-	const struct publication *p = arg;
-	const char *dir = p->v->dev->be_dir;
-	char path[DEVICE_PATH_MAX + 8];
-	unsigned int i;
-	int e = 0;
-
-	snprintf(path, sizeof(path), "%s/state", dir);
-	if (!xs_node_exists(xs, t, path))
-		return -ENOENT;
-	for (i = 0; !e && i < p->nr; i++)
-		e = xs_writef(xs, t, dir, p->numbers[i].key, "%" PRIu64,
-			      p->numbers[i].value);
-	if (!e && p->state_again)
-		e = xs_writef(xs, t, dir, "state", "%d", XenbusStateConnected);
-	return e;
-}
-
-static int publish(struct vbd *v, const struct number *numbers, unsigned int nr,
-		   bool state_again)
-{
-	struct publication p = {v, numbers, nr, state_again};
-
-	return xs_transact(v->dev->super->xs, write_numbers, &p);
-}
-
 #define NR(a) (sizeof(a) / sizeof((a)[0]))
 
-int vbd_publish_features(struct vbd *v)
+static int publish_features(struct vbd *v, struct xs_err *err)
 {
-	const struct number numbers[] = {
+	const struct key_number numbers[] = {
 		{"feature-max-indirect-segments", BLK_MAX_INDIRECT_SEGS},
 		{"multi-queue-max-queues", v->dev->super->opt->queues_max},
 		{"max-ring-page-order", VBD_RING_ORDER_MAX},
@@ -63,14 +20,14 @@ int vbd_publish_features(struct vbd *v)
 		{"feature-persistent", 1},
 	};
 
-	return publish(v, numbers, NR(numbers), false);
+	return device_publish(v->dev, numbers, NR(numbers), false, err);
 }
 
-int vbd_publish_opened(struct vbd *v)
+int vbd_publish_opened(struct vbd *v, struct xs_err *err)
 {
-	const struct number opened = {"xensplit/opened", 1};
+	const struct key_number opened = {"xensplit/opened", 1};
 
-	return publish(v, &opened, 1, false);
+	return device_publish(v->dev, &opened, 1, false, err);
 }
 
 /* The size has to be a multiple of it. */
@@ -83,13 +40,13 @@ static uint32_t physical_sector_size(const struct vbd *v)
 	return size;
 }
 
-int vbd_publish_properties(struct vbd *v)
+static int publish_properties(struct vbd *v, struct xs_err *err)
 {
 	unsigned int info = (v->cfg.cdrom ? VDISK_CDROM : 0) |
 			    (v->cfg.removable ? VDISK_REMOVABLE : 0) |
 			    (v->limits.read_only ? VDISK_READONLY : 0);
 	/* Every one, also where it is 0: Mini-OS waits for some of them. */
-	const struct number numbers[] = {
+	const struct key_number numbers[] = {
 		{"feature-flush-cache", v->limits.flush},
 		{"feature-barrier", v->limits.barrier},
 		{"feature-discard", v->limits.discard},
@@ -103,24 +60,25 @@ int vbd_publish_properties(struct vbd *v)
 		{"physical-sector-size", physical_sector_size(v)},
 	};
 
-	return publish(v, numbers, NR(numbers), false);
+	return device_publish(v->dev, numbers, NR(numbers), false, err);
 }
 
-int vbd_publish_size(struct vbd *v)
+static int publish_size(struct vbd *v, struct xs_err *err)
 {
-	const struct number sectors = {"sectors", v->limits.nr_sects_512};
+	const struct key_number sectors = {"sectors", v->limits.nr_sects_512};
 
-	return publish(v, &sectors, 1, true);
+	return device_publish(v->dev, &sectors, 1, true, err);
 }
 
-void vbd_publish_error(int e, struct xs_err *err)
+int vbd_publish(struct steer *s, enum device_step step, struct xs_err *err)
 {
-	if (e == -ENOSPC)
-		xs_err_set(err, "this domain has used up its quota of nodes "
-				"in xenstore (some 30 a disk are needed; see "
-				"xenstored's --entry-nb)");
-	else
-		xs_err_set(err, "cannot write into xenstore: %s", strerror(-e));
+	struct vbd *v = (struct vbd *)s;
+
+	if (step == DEVICE_OFFERING)
+		return publish_features(v, err);
+	if (step == DEVICE_CONNECTING)
+		return publish_properties(v, err);
+	return s->dev->connected ? publish_size(v, err) : 0;
 }
 
 /* ---- listing ---- */
@@ -192,21 +150,13 @@ static json_t *polling(const struct blk_disk_stats *s)
 	return list;
 }
 
-/* params may have bytes that JSON cannot */
-static json_t *text(const char *s)
-{
-	json_t *j = json_string(s);
-
-	return j ? j : json_string("(not UTF-8)");
-}
-
 void vbd_list(struct device *dev, json_t *obj, bool full)
 {
 	struct vbd *v = dev->priv;
 
-	json_object_set_new(obj, "vdev", text(v->cfg.dev));
-	json_object_set_new(obj, "store", text(v->store.store));
-	json_object_set_new(obj, "params", text(v->cfg.params));
+	json_object_set_new(obj, "vdev", device_json_text(v->cfg.dev));
+	json_object_set_new(obj, "store", device_json_text(v->store.store));
+	json_object_set_new(obj, "params", device_json_text(v->cfg.params));
 	json_object_set_new(obj, "mode",
 			    json_string(image_mode_name(v->cfg.mode)));
 	json_object_set_new(obj, "sectors",
@@ -215,7 +165,7 @@ void vbd_list(struct device *dev, json_t *obj, bool full)
 	json_object_set_new(obj, "ring_pages",
 			    json_integer(v->conn.ring_pages));
 	json_object_set_new(obj, "worker_pid",
-			    json_integer(v->uses_worker
+			    json_integer(v->steer.uses_worker
 						 ? worker_pid(dev->dom->worker)
 						 : 0));
 	if (!full || !v->stats)

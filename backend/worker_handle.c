@@ -341,21 +341,35 @@ static void on_answer(struct worker_handle *w, const struct worker_msg *msg)
 	free(q);
 }
 
-static void on_violation(struct worker_handle *w, const struct worker_msg *msg)
+/* NULL: of a device that was removed meanwhile. */
+static struct device *device_of(struct worker_handle *w,
+				const struct worker_msg *msg)
 {
 	struct device *dev;
 
 	if (!w->dom)
-		return;
+		return NULL;
 	for (dev = LIST_FIRST(&w->dom->devices); dev;
-	     dev = LIST_NEXT(dev, of_domain)) {
-		if (dev->number != msg->device)
-			continue;
-		if (dev->priv)
-			dev->class->worker_event(dev, msg->text);
-		return;
-	}
-	/* of a device that was removed meanwhile */
+	     dev = LIST_NEXT(dev, of_domain))
+		if (dev->number == msg->device)
+			break;
+	return dev && dev->priv ? dev : NULL;
+}
+
+static void on_violation(struct worker_handle *w, const struct worker_msg *msg)
+{
+	struct device *dev = device_of(w, msg);
+
+	if (dev)
+		dev->class->worker_event(dev, msg->text);
+}
+
+static void on_carrier(struct worker_handle *w, const struct worker_msg *msg)
+{
+	struct device *dev = device_of(w, msg);
+
+	if (dev && dev->class->worker_carrier)
+		dev->class->worker_carrier(dev, msg->err > 0);
 }
 
 static void on_message(struct worker_handle *w, const struct worker_msg *msg)
@@ -373,7 +387,11 @@ static void on_message(struct worker_handle *w, const struct worker_msg *msg)
 		on_answer(w, msg);
 		return;
 	case WORKER_BLK_VIOLATION:
+	case WORKER_NET_VIOLATION:
 		on_violation(w, msg);
+		return;
+	case WORKER_NET_CARRIER:
+		on_carrier(w, msg);
 		return;
 	default:
 		break;

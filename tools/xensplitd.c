@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * xensplitd: the backend daemon of a driver domain.  The same program is the
- * supervisor and, run by it with --worker, a worker.
+ * supervisor and, run by it, a worker (--worker) or the process of a NIC's
+ * user-mode network (--user-link).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 
 #include "backend/control.h"
+#include "backend/link_user.h"
 #include "backend/super.h"
 #include "backend/worker.h"
 #include "backend/worker_proto.h"
@@ -36,13 +38,14 @@ struct options {
 
 static const char usage_text[] =
 	"usage: xensplitd [OPTION...]\n"
-	"Serve the paravirtual disks that xenstore lists below this domain's\n"
-	"backend/ directory.  Log lines go to standard error.\n"
+	"Serve the paravirtual disks and NICs that xenstore lists below this\n"
+	"domain's backend/ directory.  Log lines go to standard error.\n"
 	"\n"
 	"  --control PATH    control socket (default: $XENSPLIT_RUNDIR/control,\n"
 	"                    else " CONTROL_PATH_DEFAULT "); empty: none\n"
 	"  --workers-max N   guests served at the same time (default 256)\n"
-	"  --queues-max N    queues offered per disk, 1 to 16 (default 4)\n"
+	"  --queues-max N    queues offered per disk or NIC, 1 to 16 (default\n"
+	"                    4; a NIC gets at most 8)\n"
 	"  --loops N         data threads per guest (default: one a CPU, at\n"
 	"                    most 4)\n"
 	"  --poll-us N       microseconds to poll before sleeping, 0 to 10000\n"
@@ -51,12 +54,14 @@ static const char usage_text[] =
 	"                    xensplit/serve=1; auto (default): marked where this\n"
 	"                    kernel's own backend serves the others, else all.\n"
 	"                    Those in backend/xensplit-vbd are always served.\n"
+	"  --run-scripts     run the hotplug scripts of NICs: in a driver domain\n"
+	"                    where no toolstack (xl devd) does\n"
 	"  --ready-fd N      write a line to descriptor N when ready\n"
 	"  --log-level L     error, warning, info (default) or debug\n"
 	"  --help, --version\n"
 	"\n"
-	"SIGTERM: close all devices and end.  SIGHUP: look at the sizes of all\n"
-	"disks again.\n";
+	"SIGTERM: close all devices and end.  SIGHUP: look again at the\n"
+	"sizes of all disks and the policies of all NICs.\n";
 
 static void die(const char *option, const char *value)
 {
@@ -112,6 +117,7 @@ enum {
 	OPT_LOOPS,
 	OPT_POLL_US,
 	OPT_VBD,
+	OPT_RUN_SCRIPTS,
 	OPT_READY_FD,
 	OPT_LOG_LEVEL,
 	OPT_WORKER,
@@ -126,6 +132,7 @@ static const struct option long_options[] = {
 	{"loops", required_argument, NULL, OPT_LOOPS},
 	{"poll-us", required_argument, NULL, OPT_POLL_US},
 	{"vbd", required_argument, NULL, OPT_VBD},
+	{"run-scripts", no_argument, NULL, OPT_RUN_SCRIPTS},
 	{"ready-fd", required_argument, NULL, OPT_READY_FD},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"worker", required_argument, NULL, OPT_WORKER},
@@ -156,6 +163,9 @@ static void set_option(struct options *o, int opt)
 		break;
 	case OPT_VBD:
 		o->super.vbd = which_vbd(optarg);
+		break;
+	case OPT_RUN_SCRIPTS:
+		o->super.run_scripts = true;
 		break;
 	case OPT_READY_FD:
 		o->super.ready_fd = (int)number("--ready-fd", optarg, 0,
@@ -244,6 +254,7 @@ int main(int argc, char **argv)
 	struct options o;
 	int err;
 
+	link_user_main(argc, argv);
 	parse(&o, argc, argv);
 	log_init(o.worker ? "xensplitd-worker" : "xensplitd", o.level);
 	signal(SIGPIPE, SIG_IGN);

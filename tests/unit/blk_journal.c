@@ -152,7 +152,7 @@ START_TEST(quantiles)
 
 	ck_assert_uint_eq(blk_hist_quantile(s, BLK_MAX_QUEUES, 0.5), 0);
 	for (i = 1; i <= 1000; i++)
-		blk_count(
+		counter_add(
 			&s->queue[i % 2].latency_ns[blk_hist_bucket(i * 1000)],
 			1);
 	/* within a sub-bucket, an eighth, of the true value */

@@ -30,6 +30,13 @@ $(eval $(call unit_test,net_ring,$(LIBRING)))
 $(eval $(call unit_test,net_stress,$(LIBRING)))
 $(eval $(call unit_test,net_check,$(LIBRING)))
 $(eval $(call unit_test,net_csum,$(LIBRING)))
+$(eval $(call unit_test,net_hash,$(BUILD)/backend/net_hash.o $(LIBRING)))
+$(eval $(call unit_test,net_mcast,$(BUILD)/backend/net_mcast.o))
+$(eval $(call unit_test,net_gref,$(UNIT)/fake_gnttab.o \
+	$(BUILD)/backend/net_gref.o))
+$(eval $(call unit_test,net_ctrl,$(UNIT)/fake_gnttab.o \
+	$(addprefix $(BUILD)/backend/,net_ctrl.o net_gref.o net_hash.o) \
+	$(LIBGRANT) $(LIBRING)))
 $(eval $(call unit_test,grant_pool,$(UNIT)/fake_gnttab.o $(LIBGRANT)))
 $(eval $(call unit_test,grant_cache,$(UNIT)/fake_gnttab.o $(LIBGRANT)))
 $(eval $(call unit_test,grant_copy,$(UNIT)/fake_gnttab.o $(LIBGRANT)))
@@ -90,9 +97,15 @@ $(eval $(call unit_test,net_policy_parse,$(BUILD)/backend/net_policy.o \
 
 $(eval $(call unit_test,image_lock,$(BUILD)/backend/image_lock.o \
 	$(LIBHYPERCALL),-lev -lxenstore))
-
+KEYS_TEST := $(UNIT)/keys_fixture.o $(BUILD)/backend/front_keys.o \
+	$(BUILD)/backend/hotplug_status.o
 $(eval $(call unit_test,vbd_config,$(BUILD)/backend/vbd_config.o \
-	$(BUILD)/backend/vbd_connect.o $(LIBRING) $(LIBHYPERCALL)))
+	$(BUILD)/backend/vbd_connect.o $(KEYS_TEST) $(LIBRING) $(LIBHYPERCALL)))
+$(eval $(call unit_test,vif_config,$(BUILD)/backend/vif_config.o \
+	$(BUILD)/backend/vif_connect.o $(BUILD)/backend/net_policy_parse.o \
+	$(KEYS_TEST) $(LIBHYPERCALL)))
+$(eval $(call unit_test,hotplug,$(BUILD)/backend/hotplug.o \
+	$(LIBHYPERCALL),-lxenstore -lev))
 
 $(eval $(call unit_test,blk_journal,$(BUILD)/backend/blk_journal.o \
 	$(BUILD)/backend/blk_stats.o))
@@ -126,7 +139,14 @@ $(UNIT)/hooked/%.o: %.c
 endif
 
 # The queue of a NIC between a double of the guest and a double of the link.
+NET_QUEUE_TEST := $(UNIT)/net_fixture.o $(UNIT)/fake_gnttab.o \
+	$(foreach f,net_queue net_tx net_rx net_steer net_pcap net_policy net_policy_source \
+	net_hash net_mcast net_gref,$(BUILD)/backend/$(f).o) \
+	$(LIBGRANT) $(LIBRING) $(LIBHYPERCALL)
+$(eval $(call unit_test,net_tx,$(NET_QUEUE_TEST),-lev -lxenstore -lpcap))
+$(eval $(call unit_test,net_rx,$(NET_QUEUE_TEST),-lev -lxenstore -lpcap))
 # A whole NIC on embedded Xen, whose libraries take the place of Xen's.
+$(eval $(call unit_test,net_pcap,$(BUILD)/backend/net_pcap.o,-lpcap))
 
 TESTS ?= $(UNIT_TESTS)
 unit: $(TESTS:%=$(UNIT)/%)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define FAKE_DOMID   7u
-#define FAKE_NR_REFS 4096u
+#define FAKE_NR_REFS 8192u
 #define FAKE_PAGE    4096u
 
 struct fake_counters {

@@ -90,7 +90,7 @@ static const unsigned int bad[][2] = {
 	{0, 16},
 	{1, 3},
 	{sizeof(struct worker_msg) - 1, 8},
-	{sizeof(struct worker_msg), 9},
+	{sizeof(struct worker_msg), WORKER_MAX_FDS + 1},
 	{sizeof(struct worker_msg) + 1, 2},
 };
 
