@@ -3,16 +3,14 @@
  * libblkfront: opening and closing a disk, and its state as seen by all.
  *
  * The handshake with the backend runs in the control thread
- * (blkfront_xenbus.c); here is what waits for it and what it leaves behind.
+ * (front_xenbus.c); here is what it leaves behind.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "frontend/blkfront_int.h"
-#include "hypercall/log.h"
 
 #define DEFAULT_BUFFER_PAGES 512u
 #define DEFAULT_WAIT_MS      10000u
@@ -38,33 +36,9 @@ static int take_options(struct blkfront *bf, const struct blkfront_options *opt)
 		o->max_indirect_segs = BLK_MAX_INDIRECT_SEGS;
 	if (!o->buffer_pages)
 		o->buffer_pages = DEFAULT_BUFFER_PAGES;
-	if (!o->wait_ms)
-		o->wait_ms = DEFAULT_WAIT_MS;
+	if (o->wait_ms)
+		bf->dev.wait_ms = o->wait_ms;
 	return blk_abi_parse(o->protocol, &bf->abi);
-}
-
-void blkfront_end(struct blkfront *bf, int err, const char *fmt, ...)
-{
-	int none = 0;
-	unsigned int i;
-	va_list ap;
-
-	if (!atomic_compare_exchange_strong(&bf->status, &none, err))
-		return;
-	pthread_mutex_lock(&bf->lock);
-	va_start(ap, fmt);
-	vsnprintf(bf->reason.text, sizeof(bf->reason.text), fmt, ap);
-	va_end(ap);
-	/* blkfront_open() hands its reason to the caller. */
-	if (bf->phase != PHASE_OPENING)
-		log_line(err == -EIO ? LOG_LEVEL_ERR : LOG_LEVEL_INFO, bf->who,
-			 "%s", bf->reason.text);
-	bf->phase = PHASE_ENDED;
-	pthread_cond_broadcast(&bf->changed);
-	pthread_mutex_unlock(&bf->lock);
-	for (i = 0; i < bf->nr_queues; i++)
-		blkfront_queue_wake(bf->queues[i]);
-	blkfront_xenbus_poke(bf);
 }
 
 static void bf_free(struct blkfront *bf)
@@ -75,8 +49,7 @@ static void bf_free(struct blkfront *bf)
 		blkfront_queue_destroy(bf->queues[i]);
 	if (bf->gntshr)
 		xengntshr_close(bf->gntshr);
-	pthread_cond_destroy(&bf->changed);
-	pthread_mutex_destroy(&bf->lock);
+	front_dev_destroy(&bf->dev);
 	free(bf);
 }
 
@@ -86,29 +59,8 @@ static struct blkfront *bf_alloc(unsigned int devid)
 
 	if (!bf)
 		return NULL;
-	bf->devid = devid;
-	snprintf(bf->who, sizeof(bf->who), "vbd/%u", devid);
-	pthread_mutex_init(&bf->lock, NULL);
-	pthread_cond_init(&bf->changed, NULL);
+	front_dev_init(&bf->dev, &blkfront_class, devid, DEFAULT_WAIT_MS);
 	return bf;
-}
-
-/* The control thread keeps the time, so this always ends. */
-static int wait_connected(struct blkfront *bf, char *errbuf, size_t size)
-{
-	int err = 0;
-
-	pthread_mutex_lock(&bf->lock);
-	while (bf->phase == PHASE_OPENING)
-		pthread_cond_wait(&bf->changed, &bf->lock);
-	if (bf->phase == PHASE_ENDED) {
-		err = atomic_load(&bf->status);
-		if (errbuf && size)
-			snprintf(errbuf, size, "%s: %s", bf->who,
-				 bf->reason.text);
-	}
-	pthread_mutex_unlock(&bf->lock);
-	return err;
 }
 
 int blkfront_open(struct blkfront **out, unsigned int devid,
@@ -131,11 +83,7 @@ int blkfront_open(struct blkfront **out, unsigned int devid,
 	err = bf->gntshr ? 0 : -errno;
 	if (err)
 		goto fail;
-	what = "cannot start the control thread";
-	err = blkfront_xenbus_start(bf);
-	if (err)
-		goto fail;
-	err = wait_connected(bf, errbuf, errbuf_size);
+	err = front_start(&bf->dev, errbuf, errbuf_size);
 	if (err) {
 		blkfront_close(bf);
 		return err;
@@ -154,13 +102,10 @@ fail:
 void blkfront_close(struct blkfront *bf)
 {
 	unsigned int i;
-	int none = 0;
 
 	if (!bf)
 		return;
-	atomic_store(&bf->closing, true);
-	blkfront_xenbus_stop(bf);
-	atomic_compare_exchange_strong(&bf->status, &none, -ENODEV);
+	front_stop(&bf->dev);
 	for (i = 0; i < bf->nr_queues; i++)
 		blkfront_queue_finish(bf->queues[i]);
 	bf_free(bf);
@@ -168,14 +113,14 @@ void blkfront_close(struct blkfront *bf)
 
 void blkfront_get_info(struct blkfront *bf, struct blkfront_info *info)
 {
-	pthread_mutex_lock(&bf->lock);
+	pthread_mutex_lock(&bf->dev.lock);
 	*info = bf->info;
-	pthread_mutex_unlock(&bf->lock);
+	pthread_mutex_unlock(&bf->dev.lock);
 }
 
 int blkfront_status(struct blkfront *bf)
 {
-	return atomic_load(&bf->status);
+	return atomic_load(&bf->dev.status);
 }
 
 unsigned int blkfront_nr_queues(struct blkfront *bf)

@@ -228,7 +228,7 @@ int blkfront_encode(struct blkfront_queue *q, uint32_t slot,
 	*req = (struct blk_req){
 		.id = slot,
 		.sector_512 = (s->offset + s->done) / BLK_SECTOR_SIZE,
-		.handle = q->bf->devid & UINT16_MAX,
+		.handle = q->bf->dev.devid & UINT16_MAX,
 		.op = wire_op(q, s->op),
 	};
 	s->wire_op = req->op;

@@ -3,25 +3,25 @@
  * What the files of libblkfront share.  Not for users of the library.
  *
  * Two kinds of threads meet here: the caller's, one a queue, and the control
- * thread of blkfront_xenbus.c.  A queue's lock is held by its caller, as its
+ * thread of front_xenbus.c.  A queue's lock is held by its caller, as its
  * owner (blkfront_lock.h), for the length of a submit or of one batch of
  * responses, and by the control thread only while it changes the connection; it
  * is never held while done() runs.
  *
- * Lock order: queue->lock, then blkfront->lock.
+ * Lock order: queue->lock, then blkfront->dev.lock.
  */
 #ifndef XENSPLIT_BLKFRONT_INT_H
 #define XENSPLIT_BLKFRONT_INT_H
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <xenevtchn.h>
 #include <xengnttab.h>
 
 #include "frontend/blkfront.h"
 #include "frontend/blkfront_lock.h"
+#include "frontend/front_dev.h"
+#include "frontend/front_events.h"
 #include "grant/pool.h"
-#include "hypercall/xs_store.h"
 #include "ring/blk_ring.h"
 
 #define BLKFRONT_MAX_QUEUES 64u
@@ -99,55 +99,22 @@ struct blkfront_queue {
 	uint32_t nr_indirect_pools, nr_indirect_free;
 	struct blkfront_indirect indirect_free[BLK_RING_MAX_ENTRIES];
 
-	/* Events.  The handles are constant; the port changes with the
-	 * connection. */
-	xenevtchn_handle *xce;
-	xenevtchn_port_or_error_t port; /* -1: none */
-	int wake_fd; /* eventfd: the control thread wakes a sleeper */
-	int poll_fd; /* epoll of the event channel and wake_fd */
+	struct front_events events;
+	int port; /* -1: none; changes with the connection */
 
-	/* The caller's thread only. */
-	uint32_t spin_us;      /* how long the next wait polls */
-	uint32_t empty_events; /* wake-ups in a row that brought nothing */
 	struct blkfront_stats stats;
 };
 
-enum blkfront_phase {
-	PHASE_OPENING,
-	PHASE_CONNECTED, /* blkfront_open() has succeeded */
-	PHASE_ENDED,     /* failed or gone; why is in reason */
-};
-
-struct blkfront_xenbus; /* of blkfront_xenbus.c */
-
 struct blkfront {
-	unsigned int devid;
-	char who[32];                /* for log lines: vbd/51712 */
+	struct front_dev dev;
 	struct blkfront_options opt; /* with defaults filled in */
 	enum blk_abi abi;
 	xengntshr_handle *gntshr;
 	unsigned int nr_queues;
 	struct blkfront_queue *queues[BLKFRONT_MAX_QUEUES];
 
-	atomic_int status;   /* 0, or what every request gets from now on */
-	atomic_bool closing; /* no new requests; those in flight may end */
-
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	/* Under the lock. */
-	enum blkfront_phase phase;
-	struct xs_err reason;
-	struct blkfront_info info;
-
-	struct blkfront_xenbus *xenbus; /* NULL in tests of a queue alone */
+	struct blkfront_info info; /* under dev.lock */
 };
-
-/* ---- blkfront.c ---- */
-
-/* End the disk: status becomes err (the first one stays), the reason is kept
- * and logged once, sleepers wake up.  Any thread. */
-void blkfront_end(struct blkfront *bf, int err, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
 
 /* ---- blkfront_queue.c: requests and responses ---- */
 
@@ -181,21 +148,9 @@ int blkfront_encode(struct blkfront_queue *q, uint32_t slot,
 		    struct blk_req *req);
 void blkfront_indirect_put(struct blkfront_queue *q, struct blkfront_slot *s);
 
-/* ---- blkfront_wait.c: events and sleeping ---- */
+/* ---- blkfront_class.c: the disk and its backend ---- */
 
-int blkfront_events_open(struct blkfront_queue *q);
-void blkfront_events_close(struct blkfront_queue *q);
-int blkfront_events_bind(struct blkfront_queue *q);
-void blkfront_events_unbind(struct blkfront_queue *q);
-void blkfront_events_notify(struct blkfront_queue *q);
-
-/* ---- blkfront_xenbus.c: the control thread ---- */
-
-int blkfront_xenbus_start(struct blkfront *bf);
-/* Closes the device as the protocol says, in bounded time; ends the thread. */
-void blkfront_xenbus_stop(struct blkfront *bf);
-/* Something changed that the control thread wants to know.  Any thread. */
-void blkfront_xenbus_poke(struct blkfront *bf);
+extern const struct front_class blkfront_class;
 
 /* ---- blkfront_keys.c: what the two ends tell each other ---- */
 

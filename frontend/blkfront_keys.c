@@ -5,12 +5,11 @@
  * Reads the backend's keys through the table of hypercall/xenbus_keys.h and
  * checks what a single key's range cannot say; writes ours as Linux's frontend
  * does, since that is what every backend was tried with.  When to do either is
- * blkfront_xenbus.c's.
+ * front_xenbus.c's.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/blkfront_int.h"
@@ -21,63 +20,17 @@
 
 #define KEY_PATH_MAX 384
 
-struct number {
-	const char *key;
-	uint64_t *out;
-};
-
-/* All of one table in one transaction, so that they belong together. */
-struct read_job {
-	const char *dir;
-	const struct number *numbers;
-	size_t nr;
-	struct xs_err *err;
-};
-
-static int read_body(struct xs_store *xs, xs_transaction_t t, void *arg)
-{
-	const struct read_job *job = arg;
-	size_t i;
-	int err;
-
-	for (i = 0; i < job->nr; i++) {
-		err = xenbus_key_read(xs, t, vbd_keys, job->dir,
-				      job->numbers[i].key, job->numbers[i].out,
-				      job->err);
-		if (err == -ENOENT)
-			xs_err_set(job->err, "%s/%s is missing", job->dir,
-				   job->numbers[i].key);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int read_numbers(struct xs_store *xs, const char *dir,
-			const struct number *numbers, size_t nr,
-			struct xs_err *err)
-{
-	struct read_job job = {dir, numbers, nr, err};
-	int res;
-
-	err->text[0] = '\0';
-	res = xs_transact(xs, read_body, &job);
-	if (res && !err->text[0])
-		xs_err_set(err, "cannot read %s: %s", dir, strerror(-res));
-	return res;
-}
-
 int blkfront_read_offer(struct xs_store *xs, const char *back,
 			struct blkfront_offer *offer, struct xs_err *err)
 {
 	uint64_t order, pages;
-	const struct number numbers[] = {
+	const struct front_number numbers[] = {
 		{"max-ring-page-order", &order},
 		{"max-ring-pages", &pages},
 		{"multi-queue-max-queues", &offer->queues},
 		{"feature-max-indirect-segments", &offer->indirect_segs},
 	};
-	int res = read_numbers(xs, back, numbers, 4, err);
+	int res = front_read_numbers(xs, vbd_keys, back, numbers, 4, err);
 
 	if (res)
 		return res;
@@ -150,7 +103,7 @@ int blkfront_read_disk(struct xs_store *xs, const char *back,
 		       struct blkfront_info *info, struct xs_err *err)
 {
 	struct disk_keys k;
-	const struct number numbers[] = {
+	const struct front_number numbers[] = {
 		{"sectors", &k.sectors},
 		{"sector-size", &k.sector_size},
 		{"physical-sector-size", &k.physical},
@@ -163,8 +116,8 @@ int blkfront_read_disk(struct xs_store *xs, const char *back,
 		{"discard-alignment", &k.alignment},
 		{"discard-secure", &k.secure},
 	};
-	int res = read_numbers(xs, back, numbers,
-			       sizeof(numbers) / sizeof(numbers[0]), err);
+	int res = front_read_numbers(xs, vbd_keys, back, numbers,
+				     sizeof(numbers) / sizeof(numbers[0]), err);
 
 	if (!res)
 		res = check_disk(&k, back, err);
@@ -194,28 +147,6 @@ static bool is_connection_key(const char *name)
 		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
 			return true;
 	return !strcmp(name, "feature-persistent") || !strcmp(name, "protocol");
-}
-
-static int remove_stale(struct xs_store *xs, xs_transaction_t t,
-			const char *front)
-{
-	char path[KEY_PATH_MAX];
-	unsigned int nr, i;
-	char **names = xs_list(xs, t, front, &nr);
-	int err = 0;
-
-	for (i = 0; names && i < nr && !err; i++) {
-		if (!is_connection_key(names[i]))
-			continue;
-		if (snprintf(path, sizeof(path), "%s/%s", front, names[i]) >=
-		    (int)sizeof(path))
-			continue;
-		err = xs_remove(xs, t, path);
-		if (err == -ENOENT)
-			err = 0;
-	}
-	free(names);
-	return err;
 }
 
 static uint32_t page_ref(const struct blkfront_queue *q, unsigned int page)
@@ -268,7 +199,7 @@ static int setup_body(struct xs_store *xs, xs_transaction_t t, void *arg)
 	unsigned int pages = bf->queues[0]->ring_pages;
 	int err;
 
-	err = remove_stale(xs, t, job->front);
+	err = front_remove_stale(xs, t, job->front, is_connection_key);
 	if (!err)
 		err = write_queues(xs, t, job->front, bf);
 	if (!err && pages > 1)

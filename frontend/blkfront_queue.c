@@ -119,12 +119,18 @@ static void put_waiting(struct blkfront_queue *q)
 	}
 }
 
+static void notify(struct blkfront_queue *q)
+{
+	front_events_notify(&q->events, q->port);
+	q->stats.kicks_sent++;
+}
+
 static void publish(struct blkfront_queue *q)
 {
 	if (!q->live || q->ring.req_prod == q->ring.req_prod_pvt)
 		return;
 	if (blk_front_ring_publish(&q->ring))
-		blkfront_events_notify(q);
+		notify(q);
 	else
 		q->stats.kicks_suppressed++;
 }
@@ -157,11 +163,11 @@ static int submit_locked(struct blkfront_queue *q, struct blkfront_io *io)
 
 int blkfront_submit(struct blkfront_queue *q, struct blkfront_io *io)
 {
-	int err = atomic_load(&q->bf->status);
+	int err = atomic_load(&q->bf->dev.status);
 
 	if (err)
 		return err;
-	if (atomic_load(&q->bf->closing))
+	if (atomic_load(&q->bf->dev.closing))
 		return -ENODEV;
 	owner_lock(&q->lock);
 	err = submit_locked(q, io);
@@ -174,7 +180,7 @@ int blkfront_kick(struct blkfront_queue *q)
 	owner_lock(&q->lock);
 	publish(q);
 	owner_unlock(&q->lock);
-	return atomic_load(&q->bf->status);
+	return atomic_load(&q->bf->dev.status);
 }
 
 /* ---- responses ---- */
@@ -186,38 +192,37 @@ static int check_response(struct blkfront_queue *q, const struct blk_rsp *rsp)
 	struct blkfront *bf = q->bf;
 
 	if (rsp->id >= q->nr_slots) {
-		blkfront_end(bf, -EIO,
-			     "queue %u: the backend answered request %llu, "
-			     "which cannot be",
-			     q->index, (unsigned long long)rsp->id);
+		front_end(&bf->dev, -EIO,
+			  "queue %u: the backend answered request %llu, "
+			  "which cannot be",
+			  q->index, (unsigned long long)rsp->id);
 		return -EPROTO;
 	}
 	s = &q->slots[rsp->id];
 	if (s->state != SLOT_ON_RING) {
-		blkfront_end(bf, -EIO,
-			     "queue %u: the backend answered request %llu, "
-			     "which is not in flight",
-			     q->index, (unsigned long long)rsp->id);
+		front_end(&bf->dev, -EIO,
+			  "queue %u: the backend answered request %llu, "
+			  "which is not in flight",
+			  q->index, (unsigned long long)rsp->id);
 		return -EPROTO;
 	}
 	/* Linux's backend names the inner operation of an indirect request,
 	 * others BLKIF_OP_INDIRECT. */
 	if (rsp->op != s->wire_op &&
 	    !(s->is_indirect && rsp->op == BLKIF_OP_INDIRECT)) {
-		blkfront_end(bf, -EIO,
-			     "queue %u: the backend answered request %llu of "
-			     "operation %u as operation %u",
-			     q->index, (unsigned long long)rsp->id, s->wire_op,
-			     rsp->op);
+		front_end(&bf->dev, -EIO,
+			  "queue %u: the backend answered request %llu of "
+			  "operation %u as operation %u",
+			  q->index, (unsigned long long)rsp->id, s->wire_op,
+			  rsp->op);
 		return -EPROTO;
 	}
 	if (rsp->status > BLKIF_RSP_OKAY ||
 	    rsp->status < BLKIF_RSP_EOPNOTSUPP) {
-		blkfront_end(bf, -EIO,
-			     "queue %u: the backend answered request %llu with "
-			     "the unknown status %d",
-			     q->index, (unsigned long long)rsp->id,
-			     rsp->status);
+		front_end(&bf->dev, -EIO,
+			  "queue %u: the backend answered request %llu with "
+			  "the unknown status %d",
+			  q->index, (unsigned long long)rsp->id, rsp->status);
 		return -EPROTO;
 	}
 	return (int)rsp->id;
@@ -265,10 +270,10 @@ static void take_responses(struct blkfront_queue *q, struct batch *b)
 		return;
 	avail = blk_front_ring_avail(&q->ring);
 	if (avail < 0) {
-		blkfront_end(q->bf, -EIO,
-			     "queue %u: the backend's response index is ahead "
-			     "of the requests",
-			     q->index);
+		front_end(&q->bf->dev, -EIO,
+			  "queue %u: the backend's response index is ahead "
+			  "of the requests",
+			  q->index);
 		return;
 	}
 	while (avail-- > 0 && b->nr < BATCH) {
@@ -300,9 +305,9 @@ static void collect(struct blkfront_queue *q, struct batch *b)
 	owner_lock(&q->lock);
 	/* What a backend answered before it went is still good; after a
 	 * violation nothing is. */
-	if (atomic_load(&q->bf->status) != -EIO)
+	if (atomic_load(&q->bf->dev.status) != -EIO)
 		take_responses(q, b);
-	status = atomic_load(&q->bf->status);
+	status = atomic_load(&q->bf->dev.status);
 	if (!b->nr && status)
 		take_all(q, status, b);
 	if (q->nr_waiting && q->live) {
@@ -324,10 +329,10 @@ int blkfront_poll(struct blkfront_queue *q)
 			b.item[i].io->done(b.item[i].io, b.item[i].res);
 		total += b.nr;
 	} while (b.nr == BATCH);
-	if (total && atomic_load(&q->bf->closing) &&
+	if (total && atomic_load(&q->bf->dev.closing) &&
 	    !atomic_load(&q->nr_in_flight))
-		blkfront_xenbus_poke(q->bf);
-	return total ? total : atomic_load(&q->bf->status);
+		front_poke(&q->bf->dev);
+	return total ? total : atomic_load(&q->bf->dev.status);
 }
 
 /* ---- connection, called by the control thread ---- */
@@ -359,7 +364,8 @@ static void requeue_all(struct blkfront_queue *q)
 static void disconnect(struct blkfront_queue *q)
 {
 	q->live = false;
-	blkfront_events_unbind(q);
+	front_events_unbind(&q->events, q->port);
+	q->port = -1;
 	if (q->ring_pool)
 		grant_pool_destroy(q->ring_pool);
 	q->ring_pool = NULL;
@@ -391,7 +397,10 @@ static int connect_locked(struct blkfront_queue *q, unsigned int ring_pages)
 		return -ENOMEM;
 	err = blk_front_ring_init(&q->ring, q->ring_mem, ring_pages,
 				  q->bf->abi);
-	return err ? err : blkfront_events_bind(q);
+	if (err)
+		return err;
+	q->port = front_events_bind(&q->events, q->domid);
+	return q->port < 0 ? q->port : 0;
 }
 
 int blkfront_queue_connect(struct blkfront_queue *q, unsigned int ring_pages)
@@ -413,7 +422,7 @@ void blkfront_queue_start(struct blkfront_queue *q,
 	put_waiting(q);
 	publish(q);
 	owner_unlock_other(&q->lock);
-	blkfront_queue_wake(q);
+	front_events_wake(&q->events);
 }
 
 void blkfront_queue_resize(struct blkfront_queue *q, uint64_t nr_sects_512)
@@ -437,7 +446,7 @@ static int queue_init(struct blkfront_queue *q, uint32_t nr_slots)
 	for (i = 0; i < nr_slots; i++)
 		q->free_slots[i] = nr_slots - 1 - i;
 	q->nr_free = nr_slots;
-	err = blkfront_events_open(q);
+	err = front_events_open(&q->events, 1, q->bf->opt.poll_us);
 	if (err)
 		return err;
 	/* Writable, whatever is sent: a persistent grant serves both. */
@@ -458,9 +467,7 @@ int blkfront_queue_create(struct blkfront_queue **queue, struct blkfront *bf,
 	q->index = index;
 	q->domid = domid;
 	q->port = -1;
-	q->wake_fd = -1;
-	q->poll_fd = -1;
-	q->spin_us = bf->opt.poll_us;
+	q->events.wake_fd = q->events.poll_fd = -1;
 	owner_lock_init(&q->lock);
 	err = queue_init(q, nr_slots);
 	if (err) {
@@ -484,7 +491,7 @@ void blkfront_queue_destroy(struct blkfront_queue *q)
 	if (!q)
 		return;
 	disconnect(q);
-	blkfront_events_close(q);
+	front_events_close(&q->events);
 	for (i = 0; i < q->nr_indirect_pools; i++)
 		grant_pool_destroy(q->indirect_pool[i]);
 	grant_pool_destroy(q->bounce);
@@ -520,5 +527,7 @@ void blkfront_queue_stats(struct blkfront_queue *q, struct blkfront_stats *s)
 {
 	owner_lock(&q->lock);
 	*s = q->stats;
+	s->events = q->events.events;
+	s->sleeps = q->events.sleeps;
 	owner_unlock(&q->lock);
 }

@@ -61,14 +61,14 @@ static int connect_queues(struct blkfront *bf, unsigned int pages)
 static void set_limits(struct blkfront *bf, const struct blkfront_offer *offer,
 		       unsigned int pages)
 {
-	pthread_mutex_lock(&bf->lock);
+	pthread_mutex_lock(&bf->dev.lock);
 	bf->info.max_segs = max_segs(bf, offer);
 	bf->info.nr_queues = bf->nr_queues;
 	bf->info.ring_entries = blk_ring_entries(bf->abi, pages);
 	/* A promise to the caller: it outlives the backend that made it. */
 	if (!bf->info.max_io_bytes)
 		bf->info.max_io_bytes = bf->info.max_segs * BLK_PAGE_SIZE;
-	pthread_mutex_unlock(&bf->lock);
+	pthread_mutex_unlock(&bf->dev.lock);
 }
 
 int blkfront_setup_rings(struct blkfront *bf, uint32_t domid,

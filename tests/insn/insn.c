@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Requests through both sides of the block path in one thread, for callgrind:
+ * Requests through both sides of the block path in one thread (and frames
+ * through those of the net path: net_insn.c), for callgrind:
  * insn REQUESTS runs each case that often and has callgrind write one dump a
  * case.  What a side does is what front_send() and front_receive(), or
  * back(), include.  See check.sh.
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <valgrind/callgrind.h>
 
+#include "tests/insn/net_rig.h"
 #include "tests/insn/rig.h"
 
 /* Until every page of the case is mapped and every slot was used. */
@@ -49,7 +51,7 @@ static void run(struct rig *rig, unsigned long requests)
 
 	for (i = 0; i < requests; i += rig->what->depth) {
 		front_send(rig);
-		rig->loop.now_ns += 1000;
+		rig->rl.loop.now_ns += 1000;
 		back(rig);
 		front_receive(rig);
 	}
@@ -90,5 +92,6 @@ int main(int argc, char **argv)
 		CALLGRIND_DUMP_STATS_AT(cases[i].name);
 		rig_close(&rig);
 	}
+	net_insn(requests);
 	return 0;
 }

@@ -3,7 +3,6 @@
 #include "tests/insn/rig.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,20 +17,15 @@
 
 /* ---- what the data threads of a worker would do ---- */
 
-static struct rig *rig_of(struct io_loop *loop)
-{
-	return (struct rig *)((char *)loop - offsetof(struct rig, loop));
-}
-
 void io_loop_add_poller(struct io_loop *loop, struct io_poller *p)
 {
-	rig_of(loop)->poller = p;
+	((struct rig_loop *)loop)->poller = p;
 }
 
 void io_loop_del_poller(struct io_loop *loop, struct io_poller *p)
 {
 	(void)p;
-	rig_of(loop)->poller = NULL;
+	((struct rig_loop *)loop)->poller = NULL;
 }
 
 /* ---- making the two ends ---- */
@@ -58,15 +52,12 @@ static void open_front(struct rig *rig)
 	struct blkfront *bf = &rig->bf;
 	unsigned int pages = rig->what->ring_pages, i;
 
-	pthread_mutex_init(&bf->lock, NULL);
-	pthread_cond_init(&bf->changed, NULL);
-	bf->devid = 51712;
+	front_dev_init(&bf->dev, &blkfront_class, 51712, 1000);
 	bf->gntshr = (xengntshr_handle *)bf; /* only ever passed on */
 	/* few: the double of libxengnttab has a bounded number of pages */
 	bf->opt.buffer_pages = rig->what->depth * rig->what->bytes / 4096;
 	bf->opt.poll_us = NEVER_SLEEP_US;
-	bf->phase = PHASE_CONNECTED;
-	strcpy(bf->who, "vbd/51712");
+	bf->dev.phase = FRONT_CONNECTED;
 	need(!blkfront_queue_create(&rig->q, bf, 0, FAKE_DOMID,
 				    blk_ring_entries(bf->abi, pages)),
 	     "the frontend's queue");
@@ -114,7 +105,7 @@ static void open_back(struct rig *rig)
 				.flush = true,
 				.discard = true,
 			},
-		.loop = &rig->loop,
+		.loop = &rig->rl.loop,
 		.fe_domid = FAKE_DOMID,
 		.ring_pages = rig->what->ring_pages,
 		.event_channel = PORT,
@@ -135,9 +126,10 @@ static void open_back(struct rig *rig)
 	need(rig->stats, "counters");
 	memset(rig->stats, 0, sizeof(*rig->stats));
 	cfg.stats = rig->stats;
-	rig->loop.ev = ev_loop_new(EVFLAG_AUTO);
-	need(rig->loop.ev, "a loop");
-	need(!evtchn_hub_open(&rig->loop.hub, rig->loop.ev), "event channels");
+	rig->rl.loop.ev = ev_loop_new(EVFLAG_AUTO);
+	need(rig->rl.loop.ev, "a loop");
+	need(!evtchn_hub_open(&rig->rl.loop.hub, rig->rl.loop.ev),
+	     "event channels");
 	rig->journal_fd = blk_journal_create(
 		1, blk_ring_entries(cfg.abi, cfg.ring_pages));
 	need(rig->journal_fd >= 0, "the journal");
@@ -173,8 +165,8 @@ static void close_front(struct rig *rig)
 	for (i = 0; i < rig->what->depth; i++)
 		blkfront_free(rig->q, rig->buf[i], rig->what->bytes);
 	blkfront_queue_destroy(rig->q);
-	pthread_cond_destroy(&rig->bf.changed);
-	pthread_mutex_destroy(&rig->bf.lock);
+	pthread_cond_destroy(&rig->bf.dev.changed);
+	pthread_mutex_destroy(&rig->bf.dev.lock);
 }
 
 void rig_close(struct rig *rig)
@@ -183,8 +175,8 @@ void rig_close(struct rig *rig)
 	need(rig->stopped, "the backend's queue does not stop");
 	blk_queue_close(rig->bq);
 	close(rig->journal_fd);
-	evtchn_hub_close(rig->loop.hub);
-	ev_loop_destroy(rig->loop.ev);
+	evtchn_hub_close(rig->rl.loop.hub);
+	ev_loop_destroy(rig->rl.loop.ev);
 	close_front(rig);
 	store_close(&rig->store);
 	free(rig->stats);
@@ -234,5 +226,5 @@ int rig_front_wait(struct rig *rig)
 
 int rig_back(struct rig *rig)
 {
-	return rig->poller->poll(rig->poller);
+	return rig->rl.poller->poll(rig->rl.poller);
 }

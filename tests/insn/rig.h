@@ -20,6 +20,12 @@
 
 #define RIG_MAX_DEPTH 32u
 
+/* A loop that does not run: whoever uses a rig calls its poller. */
+struct rig_loop {
+	struct io_loop loop; /* first */
+	struct io_poller *poller;
+};
+
 struct rig_case {
 	const char *name;
 	const char *target; /* of the store */
@@ -43,11 +49,10 @@ struct rig {
 	uint64_t next_offset, step, disk_bytes;
 	uint64_t submitted, completed, failed;
 	/* backend */
-	struct io_loop loop;
+	struct rig_loop rl;
 	struct store_desc store;
 	struct blk_queue_stats *stats;
 	struct blk_queue *bq;
-	struct io_poller *poller;
 	int journal_fd;
 	bool stopped;
 };
@@ -64,7 +69,7 @@ int rig_front_receive(struct rig *rig);
 /* The same, but spin until there is something. */
 int rig_front_wait(struct rig *rig);
 /* One pass of the backend over its ring; how much it did.  Before it, as a
- * worker's loop does: rig->loop.now_ns = the time. */
+ * worker's loop does: rig->rl.loop.now_ns = the time. */
 int rig_back(struct rig *rig);
 
 #endif

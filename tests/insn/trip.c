@@ -69,7 +69,7 @@ static void pin(int cpu)
 /* A worker's loop, without what it does before it sleeps. */
 static void serve(void)
 {
-	struct io_loop *loop = &rig->loop;
+	struct io_loop *loop = &rig->rl.loop;
 
 	for (;;) {
 		uint64_t before = now_ns();

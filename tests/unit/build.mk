@@ -46,6 +46,11 @@ $(eval $(call unit_test,front_queue,$(FRONT_TEST),-lev -lxenstore))
 $(eval $(call unit_test,front_hostile,$(FRONT_TEST),-lev -lxenstore))
 $(eval $(call unit_test,front_lock,$(BUILD)/frontend/blkfront_lock.o))
 $(eval $(call unit_test,front_sync,$(FRONT_TEST),-lev -lxenstore))
+NETFRONT_TEST := $(UNIT)/netfront_fixture.o $(UNIT)/fake_gnttab.o \
+	$(LIBNETFRONT) $(FRONTEND_DEPS)
+$(eval $(call unit_test,netfront_queue,$(NETFRONT_TEST),-lev -lxenstore))
+$(eval $(call unit_test,netfront_hostile,$(NETFRONT_TEST),-lev -lxenstore))
+$(eval $(call unit_test,netfront_ctrl,$(NETFRONT_TEST),-lev -lxenstore))
 $(eval $(call unit_test,log,$(LIBHYPERCALL)))
 $(eval $(call unit_test,xenbus_state,$(LIBHYPERCALL)))
 $(eval $(call unit_test,xs_parse,$(LIBHYPERCALL)))
@@ -146,6 +151,9 @@ NET_QUEUE_TEST := $(UNIT)/net_fixture.o $(UNIT)/fake_gnttab.o \
 $(eval $(call unit_test,net_tx,$(NET_QUEUE_TEST),-lev -lxenstore -lpcap))
 $(eval $(call unit_test,net_rx,$(NET_QUEUE_TEST),-lev -lxenstore -lpcap))
 # A whole NIC on embedded Xen, whose libraries take the place of Xen's.
+$(eval $(call unit_test,net_vif,$(LIBBACKEND) $(LIBNETFRONT) $(FRONTEND_DEPS) \
+	$(LOCAL_TEST),$(TOOLCORE) \
+	$(filter-out -lxenevtchn -lxengnttab,$(BACKEND_LIBS))))
 $(eval $(call unit_test,net_pcap,$(BUILD)/backend/net_pcap.o,-lpcap))
 
 TESTS ?= $(UNIT_TESTS)

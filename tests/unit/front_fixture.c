@@ -120,13 +120,10 @@ static void setup_abi(enum blk_abi abi)
 	notifies = 0;
 	bf = calloc(1, sizeof(*bf));
 	ck_assert_ptr_nonnull(bf);
-	pthread_mutex_init(&bf->lock, NULL);
-	pthread_cond_init(&bf->changed, NULL);
-	bf->devid = 51712;
+	front_dev_init(&bf->dev, &blkfront_class, 51712, 1000);
 	bf->abi = abi;
 	bf->gntshr = (xengntshr_handle *)bf; /* only ever passed on */
 	bf->opt.buffer_pages = 512;
-	strcpy(bf->who, "vbd/51712");
 	ck_assert_int_eq(blkfront_queue_create(&q, bf, 0, FAKE_DOMID,
 					       blk_ring_entries(abi, 1)),
 			 0);
@@ -154,7 +151,7 @@ static void setup(void)
 /* Before a request that is in flight goes out of scope. */
 void finish(void)
 {
-	blkfront_end(bf, -ENODEV, "the test is over");
+	front_end(&bf->dev, -ENODEV, "the test is over");
 	blkfront_queue_finish(q);
 }
 
@@ -162,8 +159,7 @@ static void teardown(void)
 {
 	ck_assert_int_eq(atomic_load(&q->nr_in_flight), 0);
 	blkfront_queue_destroy(q);
-	pthread_cond_destroy(&bf->changed);
-	pthread_mutex_destroy(&bf->lock);
+	front_dev_destroy(&bf->dev);
 	free(bf);
 	ck_assert_int_eq(fake.shared, 0);
 }

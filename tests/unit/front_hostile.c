@@ -90,7 +90,7 @@ START_TEST(lies)
 	ck_assert_int_eq(blkfront_submit(q, &a), -EIO);
 	ck_assert_int_eq(blkfront_poll(q), -EIO);
 	ck_assert_int_eq(blkfront_wait(q, -1), -EIO);
-	ck_assert_ptr_nonnull(strstr(bf->reason.text, "queue 0"));
+	ck_assert_ptr_nonnull(strstr(bf->dev.reason.text, "queue 0"));
 }
 END_TEST
 
@@ -174,7 +174,7 @@ START_TEST(gone)
 	send(&b);
 	/* What was answered before is good. */
 	answer(req.id, req.op, BLKIF_RSP_OKAY);
-	blkfront_end(bf, -ENODEV, "gone");
+	front_end(&bf->dev, -ENODEV, "gone");
 	ck_assert_int_eq(blkfront_wait(q, -1), 1);
 	ck_assert_int_eq(last_res, 0);
 	ck_assert_int_eq(blkfront_wait(q, -1), 1);
