@@ -43,9 +43,30 @@ static const struct command commands[] = {
 	{"block-list", cmd_block_list,
 	 "[DOMAIN...] [--json]",
 	 "List the disks of all domains, or of those named.\n"},
+	{"network-attach", cmd_network_attach,
+	 "DOMAIN [NICSPEC...] [--wait=connected|backend|none] [--timeout SECONDS] [--json]",
+	 "Give DOMAIN (id or name) a NIC, described as in\n"
+	 "xl-network-configuration(5):\n"
+	 "  xensplit network-attach guest bridge=br0,ip=192.0.2.7,rate=10MB/s\n"
+	 "and by keys of xensplitd: link= (what it is plugged into, instead of a\n"
+	 "bridge: user:, tap:NAME, memory:echo; options are separated by ;), vlan=,\n"
+	 "antispoof=on|mac|addr|off, rate-rx=, pps=, pps-rx=, csum-offload=0|1.\n"
+	 "Runs the hotplug script if the backend is in this domain.  Ends as\n"
+	 "block-attach does.\n"},
+	{"network-detach", cmd_network_detach,
+	 "DOMAIN DEVID|MAC [--force] [--timeout SECONDS] [--json]",
+	 "Ask DOMAIN to let go of the NIC with that number or address and remove\n"
+	 "it; as block-detach.\n"},
+	{"network-list", cmd_network_list,
+	 "[DOMAIN...] [--json]",
+	 "List the NICs of all domains, or of those named.\n"},
+	{"network-pcap", cmd_network_pcap,
+	 "DOMAIN DEVID FILE|stop [--snap-len BYTES] [--control PATH] [--json]",
+	 "Have the xensplitd of this domain record all frames of a NIC to FILE, in\n"
+	 "libpcap's format, or stop it.\n"},
 	{"stats", cmd_stats,
-	 "[DOMAIN [VDEV]] [--control PATH] [--json]",
-	 "Show what the xensplitd of this domain has moved, by disk.  PATH is its\n"
+	 "[DOMAIN [VDEV|vif/DEVID]] [--control PATH] [--json]",
+	 "Show what the xensplitd of this domain has moved, by device.  PATH is its\n"
 	 "control socket, by default $XENSPLIT_RUNDIR/control or\n"
 	 "/run/xensplit/control.\n"},
 };

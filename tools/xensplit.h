@@ -23,6 +23,10 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 int cmd_block_attach(int argc, char **argv);
 int cmd_block_detach(int argc, char **argv);
 int cmd_block_list(int argc, char **argv);
+int cmd_network_attach(int argc, char **argv);
+int cmd_network_detach(int argc, char **argv);
+int cmd_network_list(int argc, char **argv);
+int cmd_network_pcap(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 
 /* "xensplit: ..." on standard error; returns EXIT_FAILED. */
@@ -63,56 +67,74 @@ void ctl_domain_name(struct ctl *ctl, uint32_t domid, char *out, size_t size);
  * be read; free(). */
 uint32_t *ctl_domains(struct ctl *ctl, unsigned int *nr);
 
-/* -- one virtual disk (xensplit_vbd.c) -- */
+/* -- one virtual device (xensplit_device.c) -- */
 
-#define VBD_PATH_MAX  128u
-#define VBD_VALUE_MAX 512u
+#define PVDEV_PATH_MAX  128u
+#define PVDEV_VALUE_MAX 512u
 
-struct vbd {
+struct pvdev_kind {
+	const char *type; /* below the frontend's device/: vbd, vif */
+	const char *what; /* "disk" */
+	/* below backend/, ended by NULL; the first nr_own are ours: the one of
+	 * all toolstacks, and one for domains whose kernel serves that */
+	const char *const *classes;
+	unsigned int nr_own;
+};
+extern const struct pvdev_kind vbd_kind, vif_kind;
+
+struct pvdev {
+	const struct pvdev_kind *kind;
+	const char *class; /* below backend/: vbd, qdisk, vbd3; vif */
 	uint32_t fe_domid, be_domid, devid;
-	const char *class; /* below backend/: vbd, qdisk, ... */
-	char be_dir[VBD_PATH_MAX], fe_dir[VBD_PATH_MAX];
-	char error_dir[VBD_PATH_MAX]; /* error node of the backend's domain */
-	char vdev[VDEV_NAME_MAX];
+	char be_dir[PVDEV_PATH_MAX], fe_dir[PVDEV_PATH_MAX];
+	char error_dir[PVDEV_PATH_MAX]; /* error node of the backend's domain */
+	char name[VDEV_NAME_MAX];       /* of a disk, xvda; a NIC's number */
 };
 
-/* Classes of disk backends, ended by NULL; the first two are ours: the one of
- * all toolstacks, and one for domains whose kernel serves that. */
-#define VBD_CLASS_SHARED 0
-#define VBD_CLASS_OWN    1
-extern const char *const vbd_classes[];
-
-void vbd_init(struct vbd *vbd, const char *class, uint32_t be_domid,
-	      uint32_t fe_domid, uint32_t devid);
-/* The disk devid of fe_domid, whichever domain is its backend.  Found by
+void pvdev_init(struct pvdev *dev, const struct pvdev_kind *kind,
+		const char *class, uint32_t be_domid, uint32_t fe_domid,
+		uint32_t devid);
+/* The device devid of fe_domid, whichever domain is its backend.  Found by
  * backends' directories, which the frontend's domain cannot write. */
-int vbd_find(struct ctl *ctl, uint32_t fe_domid, uint32_t devid,
-	     struct vbd *vbd);
+int pvdev_find(struct ctl *ctl, const struct pvdev_kind *kind,
+	       uint32_t fe_domid, uint32_t devid, struct pvdev *dev);
+/* Names below dir that are numbers, ascending; free(). */
+uint32_t *pvdev_numbers(struct ctl *ctl, const char *dir, unsigned int *nr);
+/* Calls fn for every device of the kind that a backend's directory names. */
+void pvdev_each(struct ctl *ctl, const struct pvdev_kind *kind,
+		void (*fn)(const struct pvdev *dev, void *arg), void *arg);
 
 /* Both ends as they are now. */
-struct vbd_view {
+struct pvdev_view {
 	bool be_exists, fe_exists;
 	enum xenbus_state be, fe;
-	char error[VBD_VALUE_MAX]; /* printable; of the backend, else the
-				    * frontend; "" for none */
+	char error[PVDEV_VALUE_MAX]; /* printable; of the backend, else the
+				      * frontend; "" for none */
 };
-void vbd_look(struct ctl *ctl, const struct vbd *vbd, struct vbd_view *view);
+void pvdev_look(struct ctl *ctl, const struct pvdev *dev,
+		struct pvdev_view *view);
 
-typedef bool (*vbd_until)(const struct vbd_view *view);
+typedef bool (*pvdev_until)(const struct pvdev_view *view);
 /* Sleeps on watches until the condition holds: 0; -ETIMEDOUT; -EINTR when a
  * signal came; -ENOTCONN when xenstore went away.  view is the last look. */
-int vbd_wait(struct ctl *ctl, const struct vbd *vbd, double seconds,
-	     vbd_until until, struct vbd_view *view);
-bool vbd_backend_closed(const struct vbd_view *view);
+int pvdev_wait(struct ctl *ctl, const struct pvdev *dev, double seconds,
+	       pvdev_until until, struct pvdev_view *view);
+bool pvdev_backend_closed(const struct pvdev_view *view);
 
 /* online=0 and Closing in one transaction; force: and xensplit/force=1. */
-int vbd_ask_to_close(struct ctl *ctl, const struct vbd *vbd, bool force);
+int pvdev_ask_to_close(struct ctl *ctl, const struct pvdev *dev, bool force);
 /* Removes both directories, and parents that are empty then, at once. */
-int vbd_remove(struct ctl *ctl, const struct vbd *vbd);
+int pvdev_remove(struct ctl *ctl, const struct pvdev *dev);
 /* Removes the reason that an earlier attach left. */
-void vbd_clear_error(struct ctl *ctl, const struct vbd *vbd);
-/* Adds domain, vdev, numbers and paths. */
-void vbd_json(const struct vbd *vbd, json_t *obj);
+void pvdev_clear_error(struct ctl *ctl, const struct pvdev *dev);
+/* Adds domain, vdev (of a disk), numbers and paths. */
+void pvdev_json(const struct pvdev *dev, json_t *obj);
+
+/* -- xensplitd's control socket (xensplit_control.c) -- */
+
+/* Asks and returns the answer, NULL after a complaint.  control: its path, or
+ * NULL: the default.  Takes the question's reference. */
+json_t *control_ask(const char *control, json_t *question);
 
 /* -- a table on standard output (xensplit_table.c) -- */
 

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
-/*
- * xensplit block-attach: writes a disk's two directories as libxl does, and
- * waits for both ends.  It ends with the disk there, or with a reason and
- * nothing left but that reason, in the error node of the backend's domain.
- */
-#include "tools/xensplit.h"
+/* See xensplit_attach.h. */
+#include "tools/xensplit_attach.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -14,24 +10,9 @@
 #include <string.h>
 
 #include "hypercall/kernel_backend.h"
-#include "tools/xensplit_disk.h"
 
 /* The part of the time limit that undoing may take. */
 #define UNDO_SECONDS 1.0
-
-enum wait_for { WAIT_CONNECTED, WAIT_BACKEND, WAIT_NONE };
-
-struct attach {
-	struct ctl ctl;
-	struct disk_spec disk;
-	struct vbd vbd;
-	const char *class; /* NULL: as the backend's kernel needs it */
-	enum wait_for wait;
-	bool json;
-	double timeout;
-	struct vbd_view view;
-	struct xs_err why;
-};
 
 /* -- writing -- */
 
@@ -49,69 +30,55 @@ static int make_dir(struct xs_store *xs, xs_transaction_t t, const char *dir,
 	return 0;
 }
 
-static int write_backend(struct xs_store *xs, xs_transaction_t t,
-			 const struct vbd *vbd, const struct disk_spec *disk)
+int attach_write_keys(struct xs_store *xs, xs_transaction_t t, const char *dir,
+		      const struct attach_key *keys)
 {
-	const struct {
-		const char *key, *value;
-	} keys[] = {
-		{"frontend", vbd->fe_dir},
-		{"params", disk->target},
-		{"online", "1"},
-		{"removable", disk->removable ? "1" : "0"},
-		{"bootable", "1"},
-		{"dev", disk->vdev},
-		{"type", "phy"},
-		{"mode", disk->mode},
-		{"device-type", disk->cdrom ? "cdrom" : "disk"},
-		{"direct-io-safe", disk->direct_io_safe ? "1" : NULL},
-		{"discard-enable", disk->discard ? "1" : "0"},
-		{"specification", "xen"},
-	};
-	int res;
+	int res = 0;
 
-	res = make_dir(xs, t, vbd->be_dir, vbd->be_domid, vbd->fe_domid);
-	for (size_t i = 0; !res && i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (keys[i].value)
-			res = xs_writef(xs, t, vbd->be_dir, keys[i].key, "%s",
-					keys[i].value);
+	for (; !res && keys->key; keys++) {
+		if (keys->value)
+			res = xs_writef(xs, t, dir, keys->key, "%s",
+					keys->value);
 	}
-	if (!res)
-		res = xs_writef(xs, t, vbd->be_dir, "frontend-id", "%" PRIu32,
-				vbd->fe_domid);
-	if (!res)
-		res = xs_writef(xs, t, vbd->be_dir, "state", "%d",
-				XenbusStateInitialising);
 	return res;
 }
 
-static int write_frontend(struct xs_store *xs, xs_transaction_t t,
-			  const struct vbd *vbd, const struct disk_spec *disk)
+static int write_backend(struct xs_store *xs, xs_transaction_t t,
+			 const struct pvdev *dev)
 {
-	const char *dir = vbd->fe_dir;
+	char fe[16];
+	const struct attach_key keys[] = {
+		{"frontend", dev->fe_dir},
+		{"frontend-id", fe},
+		{"online", "1"},
+		{"state", "1"},
+		{NULL, NULL},
+	};
+	int res = make_dir(xs, t, dev->be_dir, dev->be_domid, dev->fe_domid);
+
+	snprintf(fe, sizeof(fe), "%" PRIu32, dev->fe_domid);
+	return res ? res : attach_write_keys(xs, t, dev->be_dir, keys);
+}
+
+static int write_frontend(struct xs_store *xs, xs_transaction_t t,
+			  const struct pvdev *dev)
+{
+	char be[16];
+	const struct attach_key keys[] = {
+		{"backend", dev->be_dir},
+		{"backend-id", be},
+		{"state", "1"},
+		{NULL, NULL},
+	};
 	int res;
 
 	/* Left over from a device whose backend is gone. */
-	res = xs_remove(xs, t, dir);
+	res = xs_remove(xs, t, dev->fe_dir);
 	if (!res)
-		res = make_dir(xs, t, dir, vbd->fe_domid, vbd->be_domid);
-	if (!res)
-		res = xs_writef(xs, t, dir, "backend", "%s", vbd->be_dir);
-	if (!res)
-		res = xs_writef(xs, t, dir, "backend-id", "%" PRIu32,
-				vbd->be_domid);
-	if (!res)
-		res = xs_writef(xs, t, dir, "virtual-device", "%" PRIu32,
-				vbd->devid);
-	if (!res)
-		res = xs_writef(xs, t, dir, "device-type", "%s",
-				disk->cdrom ? "cdrom" : "disk");
-	if (!res)
-		res = xs_writef(xs, t, dir, "trusted", "%d", disk->trusted);
-	if (!res)
-		res = xs_writef(xs, t, dir, "state", "%d",
-				XenbusStateInitialising);
-	return res;
+		res = make_dir(xs, t, dev->fe_dir, dev->fe_domid,
+			       dev->be_domid);
+	snprintf(be, sizeof(be), "%" PRIu32, dev->be_domid);
+	return res ? res : attach_write_keys(xs, t, dev->fe_dir, keys);
 }
 
 static int write_body(struct xs_store *xs, xs_transaction_t t, void *arg)
@@ -119,84 +86,87 @@ static int write_body(struct xs_store *xs, xs_transaction_t t, void *arg)
 	struct attach *a = arg;
 	int res;
 
-	if (xs_node_exists(xs, t, a->vbd.be_dir))
+	if (xs_node_exists(xs, t, a->dev.be_dir))
 		return -EEXIST;
-	res = write_backend(xs, t, &a->vbd, &a->disk);
-	return res ? res : write_frontend(xs, t, &a->vbd, &a->disk);
+	res = write_backend(xs, t, &a->dev);
+	if (!res)
+		res = write_frontend(xs, t, &a->dev);
+	return res ? res : a->class->write_keys(a, xs, t);
 }
 
-static int already_attached(struct attach *a, const struct vbd *other)
+static int already_attached(struct attach *a, const struct pvdev *other)
 {
-	vbd_look(&a->ctl, other, &a->view);
+	pvdev_look(&a->ctl, other, &a->view);
 	xs_err_set(&a->why,
-		   "already attached to domain %" PRIu32 " as disk %" PRIu32
+		   "already attached to domain %" PRIu32 " as %s %" PRIu32
 		   " (by domain %" PRIu32 ": backend %s, frontend %s)",
-		   other->fe_domid, other->devid, other->be_domid,
-		   xenbus_state_name(a->view.be),
+		   other->fe_domid, other->kind->what, other->devid,
+		   other->be_domid, xenbus_state_name(a->view.be),
 		   xenbus_state_name(a->view.fe));
 	return -EEXIST;
 }
 
 static int write_device(struct attach *a)
 {
-	struct vbd other;
+	struct pvdev other;
 	int res;
 
-	if (!vbd_find(&a->ctl, a->vbd.fe_domid, a->vbd.devid, &other))
+	if (!pvdev_find(&a->ctl, a->dev.kind, a->dev.fe_domid, a->dev.devid,
+			&other))
 		return already_attached(a, &other);
-	vbd_clear_error(&a->ctl, &a->vbd);
+	pvdev_clear_error(&a->ctl, &a->dev);
 	res = xs_transact(a->ctl.xs, write_body, a);
 	if (res == -EEXIST)
-		return already_attached(a, &a->vbd);
+		return already_attached(a, &a->dev);
 	if (res == -EACCES || res == -EPERM)
 		xs_err_set(&a->why,
-			   "this domain (%" PRIu32 ") may not attach disks; "
+			   "this domain (%" PRIu32 ") may not attach a %s; "
 			   "run this in domain 0",
-			   a->ctl.own_domid);
+			   a->ctl.own_domid, a->dev.kind->what);
 	else if (res == -ENOENT)
 		/* xenstored takes permissions only for domains it serves */
 		xs_err_set(&a->why,
 			   "domain %" PRIu32 " or %" PRIu32
 			   " is not (or no more) known to xenstored",
-			   a->vbd.be_domid, a->vbd.fe_domid);
+			   a->dev.be_domid, a->dev.fe_domid);
 	else if (res)
-		xs_err_set(&a->why, "cannot write %s: %s", a->vbd.be_dir,
+		xs_err_set(&a->why, "cannot write %s: %s", a->dev.be_dir,
 			   strerror(-res));
 	return res;
 }
 
 /* -- waiting -- */
 
-static bool has_failed(const struct vbd_view *v)
+static bool has_failed(const struct pvdev_view *v)
 {
 	return !v->be_exists || !v->fe_exists || v->error[0] ||
 	       v->be >= XenbusStateClosing || v->fe >= XenbusStateClosing;
 }
 
-static bool is_connected(const struct vbd_view *v)
+static bool is_connected(const struct pvdev_view *v)
 {
 	return !has_failed(v) && v->be == XenbusStateConnected &&
 	       v->fe == XenbusStateConnected;
 }
 
-static bool is_ready(const struct vbd_view *v)
+static bool is_ready(const struct pvdev_view *v)
 {
 	return !has_failed(v) && v->be >= XenbusStateInitWait;
 }
 
-static bool connected_or_failed(const struct vbd_view *v)
+static bool connected_or_failed(const struct pvdev_view *v)
 {
 	return is_connected(v) || has_failed(v);
 }
 
-static bool ready_or_failed(const struct vbd_view *v)
+static bool ready_or_failed(const struct pvdev_view *v)
 {
 	return is_ready(v) || has_failed(v);
 }
 
 static void explain_failure(struct attach *a)
 {
-	const struct vbd_view *v = &a->view;
+	const struct pvdev_view *v = &a->view;
 
 	if (v->error[0])
 		xs_err_set(&a->why, "%.200s", v->error);
@@ -208,51 +178,53 @@ static void explain_failure(struct attach *a)
 		xs_err_set(&a->why,
 			   "the backend in domain %" PRIu32
 			   " closed the device and left no reason (state %s)",
-			   a->vbd.be_domid, xenbus_state_name(v->be));
+			   a->dev.be_domid, xenbus_state_name(v->be));
 	else
 		xs_err_set(&a->why,
 			   "the frontend of domain %" PRIu32
 			   " closed the device (state %s)",
-			   a->vbd.fe_domid, xenbus_state_name(v->fe));
+			   a->dev.fe_domid, xenbus_state_name(v->fe));
 }
 
 static void explain_timeout(struct attach *a, double seconds)
 {
-	const struct vbd_view *v = &a->view;
+	const struct pvdev_view *v = &a->view;
 
 	if (v->be < XenbusStateInitWait)
 		xs_err_set(&a->why,
 			   "no backend is serving domain %" PRIu32
 			   "'s backend/%s (is xensplitd running there?)",
-			   a->vbd.be_domid, a->vbd.class);
+			   a->dev.be_domid, a->dev.class);
 	else if (v->fe == XenbusStateConnected)
 		xs_err_set(&a->why,
 			   "the backend in domain %" PRIu32
 			   " did not connect in %g s (it is in state %s)",
-			   a->vbd.be_domid, seconds, xenbus_state_name(v->be));
+			   a->dev.be_domid, seconds, xenbus_state_name(v->be));
 	else
 		xs_err_set(&a->why,
 			   "frontend of domain %" PRIu32
 			   " did not connect in %g s (it is in state %s)",
-			   a->vbd.fe_domid, seconds, xenbus_state_name(v->fe));
+			   a->dev.fe_domid, seconds, xenbus_state_name(v->fe));
 }
 
-static int wait_for_device(struct attach *a)
+static double undo_seconds(const struct attach *a)
 {
-	double undo = a->timeout > 2 * UNDO_SECONDS ? UNDO_SECONDS
-						    : a->timeout / 2;
-	double seconds = a->timeout - undo;
-	vbd_until until = a->wait == WAIT_BACKEND ? ready_or_failed
-						  : connected_or_failed;
+	return a->timeout > 2 * UNDO_SECONDS ? UNDO_SECONDS : a->timeout / 2;
+}
+
+static int wait_until(struct attach *a, pvdev_until until)
+{
+	double left = a->deadline - ev_time();
 	int res;
 
-	res = vbd_wait(&a->ctl, &a->vbd, seconds, until, &a->view);
+	res = pvdev_wait(&a->ctl, &a->dev, left > 0.01 ? left : 0.01, until,
+			 &a->view);
 	if (!res && !has_failed(&a->view))
 		return 0;
 	if (!res)
 		explain_failure(a);
 	else if (res == -ETIMEDOUT)
-		explain_timeout(a, seconds);
+		explain_timeout(a, a->timeout - undo_seconds(a));
 	else if (res == -EINTR)
 		xs_err_set(&a->why, "interrupted");
 	else
@@ -261,54 +233,97 @@ static int wait_for_device(struct attach *a)
 	return res ? res : -EIO;
 }
 
+static bool runs_script(const struct attach *a)
+{
+	return a->class->has_script && a->class->has_script(a);
+}
+
+/* The script needs what the backend made, and the frontend's end is not
+ * connected before it has run. */
+static int wait_for_device(struct attach *a)
+{
+	int res = 0;
+
+	a->deadline = ev_time() + a->timeout - undo_seconds(a);
+	if (runs_script(a)) {
+		res = wait_until(a, ready_or_failed);
+		if (!res) {
+			a->online = true;
+			res = a->class->run_script(a, true,
+						   a->deadline - ev_time());
+		}
+	}
+	if (!res && a->wait == WAIT_BACKEND)
+		res = wait_until(a, ready_or_failed);
+	else if (!res && a->wait == WAIT_CONNECTED)
+		res = wait_until(a, connected_or_failed);
+	return res;
+}
+
 /* Gives the backend the rest of the time to let go, then removes what is
  * left.  It looks at directories only; a backend that is late finds its own
  * gone, which it has to take as the end anyway. */
 static void undo(struct attach *a)
 {
-	struct vbd_view view;
+	struct pvdev_view view;
 	int res;
 
 	a->ctl.interrupted = false;
-	vbd_look(&a->ctl, &a->vbd, &view);
-	if (!vbd_ask_to_close(&a->ctl, &a->vbd, true) &&
+	pvdev_look(&a->ctl, &a->dev, &view);
+	if (!pvdev_ask_to_close(&a->ctl, &a->dev, true) &&
 	    view.be > XenbusStateInitialising)
-		vbd_wait(&a->ctl, &a->vbd,
-			 a->timeout > 2 * UNDO_SECONDS ? UNDO_SECONDS
-						       : a->timeout / 2,
-			 vbd_backend_closed, &view);
-	res = vbd_remove(&a->ctl, &a->vbd);
+		pvdev_wait(&a->ctl, &a->dev, undo_seconds(a),
+			   pvdev_backend_closed, &view);
+	if (a->online)
+		a->class->run_script(a, false, UNDO_SECONDS);
+	res = pvdev_remove(&a->ctl, &a->dev);
 	if (res)
-		complain("cannot remove %s: %s", a->vbd.be_dir, strerror(-res));
-	xs_writef(a->ctl.xs, XBT_NULL, a->vbd.error_dir, "error", "%d %s", EIO,
+		complain("cannot remove %s: %s", a->dev.be_dir, strerror(-res));
+	xs_writef(a->ctl.xs, XBT_NULL, a->dev.error_dir, "error", "%d %s", EIO,
 		  a->why.text);
 }
 
 /* -- the command -- */
 
+/* Of those that xensplitd serves: one of our own where the kernel of that
+ * domain, which can only be asked here, serves what toolstacks write. */
+static const char *backend_class(const struct attach *a, uint32_t be)
+{
+	const struct pvdev_kind *kind = a->class->kind;
+
+	if (a->be_class)
+		return a->be_class;
+	if (kind->nr_own > 1 && be == a->ctl.own_domid &&
+	    kernel_serves(kind->type))
+		return kind->classes[1];
+	return kind->classes[0];
+}
+
 static int attach_open(struct attach *a, const char *domain)
 {
+	const struct pvdev_kind *kind = a->class->kind;
 	uint32_t fe = 0, be = 0;
 	int res;
 
 	res = ctl_domain(&a->ctl, domain, &fe, &a->why);
-	if (!res && a->disk.backend)
-		res = ctl_domain(&a->ctl, a->disk.backend, &be, &a->why);
+	if (!res && a->backend)
+		res = ctl_domain(&a->ctl, a->backend, &be, &a->why);
 	if (res)
 		return res;
 	if (fe == be) {
 		xs_err_set(&a->why,
 			   "domain %" PRIu32
-			   " cannot be frontend and backend of one disk",
-			   fe);
+			   " cannot be frontend and backend of one %s",
+			   fe, kind->what);
 		return -EINVAL;
 	}
-	if (!a->class && be == a->ctl.own_domid && kernel_serves("vbd"))
-		a->class = vbd_classes[VBD_CLASS_OWN];
-	else if (!a->class)
-		a->class = vbd_classes[VBD_CLASS_SHARED];
-	vbd_init(&a->vbd, a->class, be, fe, a->disk.devid);
-	return 0;
+	a->dev.fe_domid = fe;
+	a->dev.be_domid = be;
+	res = a->class->choose ? a->class->choose(a) : 0;
+	if (!res)
+		pvdev_init(&a->dev, kind, backend_class(a, be), be, fe,
+			   a->dev.devid);
+	return res;
 }
 
 static void report(struct attach *a, int res)
@@ -316,12 +331,12 @@ static void report(struct attach *a, int res)
 	json_t *obj;
 
 	if (res)
-		complain("%s: %s", a->disk.vdev, a->why.text);
+		complain("%s: %s", a->label, a->why.text);
 	if (!a->json)
 		return;
 	obj = json_object();
-	if (a->vbd.class)
-		vbd_json(&a->vbd, obj);
+	if (a->dev.class)
+		pvdev_json(&a->dev, obj);
 	json_object_set_new(obj, "attached", json_boolean(!res));
 	if (res) {
 		json_object_set_new(obj, "error", json_text(a->why.text));
@@ -343,7 +358,7 @@ static int attach_run(struct attach *a, const char *domain)
 	res = attach_open(a, domain);
 	if (!res)
 		res = write_device(a);
-	if (!res && a->wait != WAIT_NONE) {
+	if (!res && (a->wait != WAIT_NONE || runs_script(a))) {
 		res = wait_for_device(a);
 		if (res)
 			undo(a);
@@ -353,7 +368,7 @@ static int attach_run(struct attach *a, const char *domain)
 	return res ? EXIT_FAILED : EXIT_OK;
 }
 
-static bool parse_wait(const char *text, enum wait_for *wait)
+static bool parse_wait(const char *text, enum attach_wait *wait)
 {
 	static const char *const names[] = {[WAIT_CONNECTED] = "connected",
 					    [WAIT_BACKEND] = "backend",
@@ -361,25 +376,27 @@ static bool parse_wait(const char *text, enum wait_for *wait)
 
 	for (unsigned int i = 0; i < 3; i++) {
 		if (!strcmp(text, names[i])) {
-			*wait = (enum wait_for)i;
+			*wait = (enum attach_wait)i;
 			return true;
 		}
 	}
 	return false;
 }
 
-static bool parse_class(const char *text, const char **class)
+static bool parse_class(const char *text, const struct pvdev_kind *kind,
+			const char **class)
 {
-	for (unsigned int i = 0; i <= VBD_CLASS_OWN; i++) {
-		if (!strcmp(text, vbd_classes[i])) {
-			*class = vbd_classes[i];
+	for (unsigned int i = 0; i < kind->nr_own; i++) {
+		if (!strcmp(text, kind->classes[i])) {
+			*class = kind->classes[i];
 			return true;
 		}
 	}
 	return false;
 }
 
-int cmd_block_attach(int argc, char **argv)
+int attach_main(int argc, char **argv, const struct attach_class *class,
+		void *spec)
 {
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
@@ -388,8 +405,8 @@ int cmd_block_attach(int argc, char **argv)
 		{"timeout", required_argument, NULL, 't'},
 		{NULL, 0, NULL, 0},
 	};
-	struct attach a = {.timeout = 10};
-	int c, res;
+	struct attach a = {.class = class, .spec = spec, .timeout = 10};
+	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'j')
@@ -399,11 +416,10 @@ int cmd_block_attach(int argc, char **argv)
 					   "--wait=%s: connected, backend or "
 					   "none",
 					   optarg);
-		else if (c == 'c' && !parse_class(optarg, &a.class))
-			return usage_error(argv[0], "--class=%s: %s or %s",
-					   optarg,
-					   vbd_classes[VBD_CLASS_SHARED],
-					   vbd_classes[VBD_CLASS_OWN]);
+		else if (c == 'c' &&
+			 !parse_class(optarg, class->kind, &a.be_class))
+			return usage_error(
+				argv[0], "--class=%s: not one of ours", optarg);
 		else if (c == 't' && !parse_seconds(optarg, &a.timeout))
 			return usage_error(argv[0],
 					   "--timeout %s: seconds over 0",
@@ -411,17 +427,12 @@ int cmd_block_attach(int argc, char **argv)
 		else if (c == '?')
 			return usage_error(argv[0], "see the usage");
 	}
-	if (argc - optind < 2)
-		return usage_error(argv[0],
-				   "a domain and a disk specification are "
-				   "needed");
-	if (disk_spec_parse(&a.disk, (unsigned int)(argc - optind - 1),
-			    (const char *const *)argv + optind + 1, &a.why)) {
+	if (argc - optind < (class->may_be_bare ? 1 : 2))
+		return usage_error(argv[0], "%s", class->needs);
+	if (class->parse(&a, (unsigned int)(argc - optind - 1),
+			 (const char *const *)argv + optind + 1)) {
 		complain("%s", a.why.text);
-		res = EXIT_USAGE;
-	} else {
-		res = attach_run(&a, argv[optind]);
+		return EXIT_USAGE;
 	}
-	disk_spec_free(&a.disk);
-	return res;
+	return attach_run(&a, argv[optind]);
 }

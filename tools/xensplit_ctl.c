@@ -71,7 +71,7 @@ void ctl_close(struct ctl *ctl)
 
 void ctl_domain_name(struct ctl *ctl, uint32_t domid, char *out, size_t size)
 {
-	char dir[VBD_PATH_MAX];
+	char dir[PVDEV_PATH_MAX];
 
 	snprintf(dir, sizeof(dir), "/local/domain/%" PRIu32, domid);
 	if (xs_read_str(ctl->xs, XBT_NULL, dir, "name", out, size, NULL))
@@ -110,7 +110,7 @@ static int domain_by_name(struct ctl *ctl, const char *text, uint32_t *domid,
 {
 	unsigned int nr, found = 0;
 	uint32_t *ids = ctl_domains(ctl, &nr);
-	char name[VBD_VALUE_MAX];
+	char name[PVDEV_VALUE_MAX];
 
 	for (unsigned int i = 0; ids && i < nr; i++) {
 		ctl_domain_name(ctl, ids[i], name, sizeof(name));
@@ -135,7 +135,7 @@ static int domain_by_name(struct ctl *ctl, const char *text, uint32_t *domid,
 int ctl_domain(struct ctl *ctl, const char *text, uint32_t *domid,
 	       struct xs_err *err)
 {
-	char dir[VBD_PATH_MAX];
+	char dir[PVDEV_PATH_MAX];
 	uint64_t n;
 
 	if (!*text) {

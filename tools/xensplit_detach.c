@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * xensplit block-detach: the orderly way asks, waits, and on refusal leaves
- * the disk as it was; --force ends in bounded time whatever the frontend does.
+ * xensplit block-detach, network-detach: the orderly way asks, waits, and on
+ * refusal leaves the device as it was; --force ends in bounded time whatever
+ * the frontend does.
  */
-#include "tools/xensplit.h"
+#include "tools/xensplit_hotplug.h"
+#include "tools/xensplit_nic.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -14,19 +16,22 @@
 
 /* What --force gives the backend to end what is in flight. */
 #define FORCE_SECONDS 5.0
+/* What a hotplug script may take. */
+#define SCRIPT_SECONDS 5.0
 
 struct detach {
+	const struct pvdev_kind *kind;
 	struct ctl ctl;
-	struct vbd vbd;
+	struct pvdev dev;
 	bool json, force, confirmed;
 	double timeout;
-	struct vbd_view view;
+	struct pvdev_view view;
 	struct xs_err why;
 };
 
 /*
  * Takes the request back, if both ends still are where it found them: a
- * frontend that did not react goes on using the disk, and must not lose it
+ * frontend that did not react goes on using the device, and must not lose it
  * without warning an hour later.  One that began to close is left to it.
  */
 static int take_back_body(struct xs_store *xs, xs_transaction_t t, void *arg)
@@ -35,13 +40,13 @@ static int take_back_body(struct xs_store *xs, xs_transaction_t t, void *arg)
 	enum xenbus_state be = XenbusStateUnknown, fe = XenbusStateUnknown;
 	int res;
 
-	xs_read_state(xs, t, d->vbd.be_dir, &be, NULL);
-	xs_read_state(xs, t, d->vbd.fe_dir, &fe, NULL);
+	xs_read_state(xs, t, d->dev.be_dir, &be, NULL);
+	xs_read_state(xs, t, d->dev.fe_dir, &fe, NULL);
 	if (be != XenbusStateClosing || fe != XenbusStateConnected)
 		return -EBUSY;
-	res = xs_writef(xs, t, d->vbd.be_dir, "online", "1");
+	res = xs_writef(xs, t, d->dev.be_dir, "online", "1");
 	if (!res)
-		res = xs_writef(xs, t, d->vbd.be_dir, "state", "%d",
+		res = xs_writef(xs, t, d->dev.be_dir, "state", "%d",
 				XenbusStateConnected);
 	return res;
 }
@@ -54,36 +59,35 @@ static void explain_refusal(struct detach *d)
 		xs_err_set(&d->why,
 			   "the backend in domain %" PRIu32
 			   " did not close in %g s (it is in state %s); is "
-			   "xensplitd running there?  --force removes the "
-			   "disk",
-			   d->vbd.be_domid, d->timeout,
-			   xenbus_state_name(d->view.be));
+			   "xensplitd running there?  --force removes the %s",
+			   d->dev.be_domid, d->timeout,
+			   xenbus_state_name(d->view.be), d->dev.kind->what);
 	else
 		xs_err_set(&d->why,
 			   "frontend of domain %" PRIu32
 			   " did not let go in %g s (it is in state %s); %s; "
-			   "--force removes the disk",
-			   d->vbd.fe_domid, d->timeout,
+			   "--force removes the %s",
+			   d->dev.fe_domid, d->timeout,
 			   xenbus_state_name(d->view.fe),
-			   back ? "the disk stays attached"
-				: "the request stands");
+			   back ? "it stays attached" : "the request stands",
+			   d->dev.kind->what);
 }
 
 static int detach_orderly(struct detach *d)
 {
-	int res = vbd_ask_to_close(&d->ctl, &d->vbd, false);
+	int res = pvdev_ask_to_close(&d->ctl, &d->dev, false);
 
 	if (!res)
-		res = vbd_wait(&d->ctl, &d->vbd, d->timeout, vbd_backend_closed,
-			       &d->view);
+		res = pvdev_wait(&d->ctl, &d->dev, d->timeout,
+				 pvdev_backend_closed, &d->view);
 	if (res == -ETIMEDOUT) {
 		explain_refusal(d);
 	} else if (res == -EINTR) {
 		xs_transact(d->ctl.xs, take_back_body, d);
 		xs_err_set(&d->why, "interrupted");
 	} else if (res == -EACCES || res == -EPERM) {
-		xs_err_set(&d->why, "this domain may not detach disks; run "
-				    "this in domain 0");
+		xs_err_set(&d->why, "this domain may not detach devices; "
+				    "run this in domain 0");
 	} else if (res && res != -ENOENT) {
 		xs_err_set(&d->why, "cannot detach: %s", strerror(-res));
 	}
@@ -94,17 +98,17 @@ static int detach_orderly(struct detach *d)
 /* Never fails for what the other ends do or do not. */
 static int detach_force(struct detach *d)
 {
-	int res = vbd_ask_to_close(&d->ctl, &d->vbd, true);
+	int res = pvdev_ask_to_close(&d->ctl, &d->dev, true);
 
 	if (res && res != -ENOENT) {
 		xs_err_set(&d->why, "cannot detach: %s", strerror(-res));
 		return res;
 	}
 	if (!res)
-		res = vbd_wait(&d->ctl, &d->vbd,
-			       d->timeout < FORCE_SECONDS ? d->timeout
-							  : FORCE_SECONDS,
-			       vbd_backend_closed, &d->view);
+		res = pvdev_wait(&d->ctl, &d->dev,
+				 d->timeout < FORCE_SECONDS ? d->timeout
+							    : FORCE_SECONDS,
+				 pvdev_backend_closed, &d->view);
 	d->confirmed = !res || res == -ENOENT;
 	if (res == -ENOTCONN) {
 		xs_err_set(&d->why, "the connection to xenstore is lost");
@@ -113,23 +117,72 @@ static int detach_force(struct detach *d)
 	return 0;
 }
 
+/* As libxl: when the backend has closed, before its directory goes.  What the
+ * script does not manage to undo holds nothing up. */
+static void run_script(struct detach *d, const char *script)
+{
+	struct xs_err why;
+
+	if (hotplug_run(&d->ctl, &d->dev, script, false, SCRIPT_SECONDS, &why))
+		complain("%s", why.text);
+}
+
 static int detach(struct detach *d)
 {
+	char script[PVDEV_VALUE_MAX];
+	bool has_script = hotplug_script_of(&d->ctl, &d->dev, script);
 	int res = d->force ? detach_force(d) : detach_orderly(d);
 
 	if (res)
 		return res;
 	d->confirmed |= !d->force;
-	res = vbd_remove(&d->ctl, &d->vbd);
+	if (has_script)
+		run_script(d, script);
+	res = pvdev_remove(&d->ctl, &d->dev);
 	if (res)
-		xs_err_set(&d->why, "cannot remove %s: %s", d->vbd.be_dir,
+		xs_err_set(&d->why, "cannot remove %s: %s", d->dev.be_dir,
 			   strerror(-res));
 	else
-		vbd_clear_error(&d->ctl, &d->vbd);
+		pvdev_clear_error(&d->ctl, &d->dev);
 	return res;
 }
 
-static int detach_find(struct detach *d, const char *domain, const char *vdev,
+struct by_mac {
+	struct detach *d;
+	uint32_t fe_domid, devid;
+	uint8_t mac[6];
+	bool found;
+};
+
+static void compare_mac(const struct pvdev *dev, void *arg)
+{
+	struct by_mac *m = arg;
+	char text[PVDEV_VALUE_MAX];
+	uint8_t mac[6];
+
+	if (dev->fe_domid != m->fe_domid || m->found ||
+	    xs_read_str(m->d->ctl.xs, XBT_NULL, dev->be_dir, "mac", text,
+			sizeof(text), NULL) ||
+	    nic_parse_mac(text, mac) || memcmp(mac, m->mac, sizeof(mac)))
+		return;
+	m->found = true;
+	m->devid = dev->devid;
+}
+
+/* As xl: a NIC is named by its number or its address. */
+static bool find_mac(struct detach *d, uint32_t fe_domid, const char *name,
+		     uint32_t *devid)
+{
+	struct by_mac m = {.d = d, .fe_domid = fe_domid};
+
+	if (nic_parse_mac(name, m.mac))
+		return true; /* by number */
+	pvdev_each(&d->ctl, d->kind, compare_mac, &m);
+	*devid = m.devid;
+	return m.found;
+}
+
+static int detach_find(struct detach *d, const char *domain, const char *name,
 		       uint32_t devid)
 {
 	uint32_t fe;
@@ -142,32 +195,32 @@ static int detach_find(struct detach *d, const char *domain, const char *vdev,
 	}
 	if (res)
 		return res;
-	res = vbd_find(&d->ctl, fe, devid, &d->vbd);
+	res = -ENOENT;
+	if (d->kind != &vif_kind || find_mac(d, fe, name, &devid))
+		res = pvdev_find(&d->ctl, d->kind, fe, devid, &d->dev);
 	if (res) {
-		d->vbd.class = NULL;
-		xs_err_set(&d->why,
-			   "no disk %s (%" PRIu32 ") is attached to domain "
-			   "%" PRIu32,
-			   vdev, devid, fe);
+		d->dev.class = NULL;
+		xs_err_set(&d->why, "no %s %s is attached to domain %" PRIu32,
+			   d->kind->what, name, fe);
 	}
 	return res;
 }
 
-static void report(struct detach *d, const char *vdev, int res)
+static void report(struct detach *d, const char *name, int res)
 {
 	json_t *obj;
 
 	if (res)
-		complain("%s: %s", vdev, d->why.text);
+		complain("%s: %s", name, d->why.text);
 	else if (!d->confirmed)
 		complain("%s: removed; the backend in domain %" PRIu32
 			 " did not confirm it (it is in state %s)",
-			 vdev, d->vbd.be_domid, xenbus_state_name(d->view.be));
+			 name, d->dev.be_domid, xenbus_state_name(d->view.be));
 	if (!d->json)
 		return;
 	obj = json_object();
-	if (d->vbd.class)
-		vbd_json(&d->vbd, obj);
+	if (d->dev.class)
+		pvdev_json(&d->dev, obj);
 	json_object_set_new(obj, "detached", json_boolean(!res));
 	json_object_set_new(obj, "forced", json_boolean(d->force));
 	json_object_set_new(obj, "confirmed", json_boolean(d->confirmed));
@@ -176,7 +229,9 @@ static void report(struct detach *d, const char *vdev, int res)
 	print_json(obj);
 }
 
-int cmd_block_detach(int argc, char **argv)
+static int detach_main(int argc, char **argv, const struct pvdev_kind *kind,
+		       int (*parse)(const char *text, uint32_t *devid),
+		       const char *what)
 {
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
@@ -184,8 +239,8 @@ int cmd_block_detach(int argc, char **argv)
 		{"timeout", required_argument, NULL, 't'},
 		{NULL, 0, NULL, 0},
 	};
-	struct detach d = {.timeout = 10};
-	uint32_t devid;
+	struct detach d = {.kind = kind, .timeout = 10};
+	uint32_t devid = 0;
 	int c, res;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -201,12 +256,11 @@ int cmd_block_detach(int argc, char **argv)
 			return usage_error(argv[0], "see the usage");
 	}
 	if (argc - optind != 2)
-		return usage_error(argv[0], "a domain and a disk are needed");
-	if (vdev_parse(argv[optind + 1], &devid))
-		return usage_error(argv[0],
-				   "'%s' is not a virtual disk's name or "
-				   "number",
-				   argv[optind + 1]);
+		return usage_error(argv[0], "a domain and a %s are needed",
+				   kind->what);
+	if (parse(argv[optind + 1], &devid))
+		return usage_error(argv[0], "'%s' is not %s", argv[optind + 1],
+				   what);
 	if (ctl_open(&d.ctl))
 		return EXIT_FAILED;
 	res = detach_find(&d, argv[optind], argv[optind + 1], devid);
@@ -215,4 +269,23 @@ int cmd_block_detach(int argc, char **argv)
 	report(&d, argv[optind + 1], res);
 	ctl_close(&d.ctl);
 	return res ? EXIT_FAILED : EXIT_OK;
+}
+
+int cmd_block_detach(int argc, char **argv)
+{
+	return detach_main(argc, argv, &vbd_kind, vdev_parse,
+			   "a virtual disk's name or number");
+}
+
+static int parse_nic(const char *text, uint32_t *devid)
+{
+	uint8_t mac[6];
+
+	return nic_parse_mac(text, mac) ? nic_parse_devid(text, devid) : 0;
+}
+
+int cmd_network_detach(int argc, char **argv)
+{
+	return detach_main(argc, argv, &vif_kind, parse_nic,
+			   "a NIC's number (vif/0, 0) or address");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * xensplit block-list: every disk that a backend's directory names, so a guest
- * can neither hide one nor invent one.
+ * xensplit block-list, network-list: every device that a backend's directory
+ * names, so a guest can neither hide one nor invent one.
  */
 #include "tools/xensplit.h"
 
@@ -11,9 +11,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hypercall/xs_parse.h"
+struct list;
+
+/* What is special about a kind. */
+struct list_class {
+	const struct pvdev_kind *kind;
+	const char *const *heads; /* of columns, ended by NULL */
+	/* keys of the backend's directory that JSON has as they are */
+	const char *const *keys;
+	void (*row)(struct list *l, const struct pvdev *dev,
+		    const struct pvdev_view *view);
+	void (*json)(struct list *l, const struct pvdev *dev, json_t *obj);
+};
 
 struct list {
+	const struct list_class *class;
 	struct ctl ctl;
 	const uint32_t *wanted; /* frontends; nr_wanted 0: all */
 	unsigned int nr_wanted;
@@ -22,69 +34,172 @@ struct list {
 };
 
 static void read_text(struct list *l, const char *dir, const char *key,
-		      char out[VBD_VALUE_MAX])
+		      char out[PVDEV_VALUE_MAX])
 {
-	if (xs_read_str(l->ctl.xs, XBT_NULL, dir, key, out, VBD_VALUE_MAX,
+	if (xs_read_str(l->ctl.xs, XBT_NULL, dir, key, out, PVDEV_VALUE_MAX,
 			NULL))
 		out[0] = '\0';
 }
 
-static void add_json(struct list *l, const struct vbd *vbd,
-		     const struct vbd_view *view)
+static void set_text(json_t *obj, const char *key, const char *text)
 {
-	static const char *const keys[] = {"type", "mode", "params",
-					   "device-type", NULL};
-	json_t *obj = json_object();
-	char text[VBD_VALUE_MAX];
-	uint64_t sectors;
+	json_object_set_new(obj, key, text[0] ? json_text(text) : json_null());
+}
 
-	vbd_json(vbd, obj);
-	read_text(l, vbd->be_dir, "dev", text);
-	if (text[0])
-		json_object_set_new(obj, "vdev", json_text(text));
-	ctl_domain_name(&l->ctl, vbd->fe_domid, text, sizeof(text));
+static void add_json(struct list *l, const struct pvdev *dev,
+		     const struct pvdev_view *view)
+{
+	json_t *obj = json_object();
+	char text[PVDEV_VALUE_MAX];
+
+	pvdev_json(dev, obj);
+	l->class->json(l, dev, obj);
+	ctl_domain_name(&l->ctl, dev->fe_domid, text, sizeof(text));
 	json_object_set_new(obj, "domain_name", json_text(text));
 	json_object_set_new(obj, "backend_state",
 			    json_text(xenbus_state_name(view->be)));
 	json_object_set_new(obj, "frontend_state",
 			    json_text(xenbus_state_name(view->fe)));
-	for (unsigned int i = 0; keys[i]; i++) {
-		read_text(l, vbd->be_dir, keys[i], text);
-		json_object_set_new(obj, keys[i],
-				    text[0] ? json_text(text) : json_null());
+	for (unsigned int i = 0; l->class->keys[i]; i++) {
+		const char *key = l->class->keys[i];
+		const char *slash = strchr(key, '/');
+
+		read_text(l, dev->be_dir, key, text);
+		set_text(obj, slash ? slash + 1 : key, text);
 	}
-	if (!xs_read_u64(l->ctl.xs, XBT_NULL, vbd->be_dir, "sectors", 0,
+	set_text(obj, "error", view->error);
+	json_array_append_new(l->array, obj);
+}
+
+/* Who and where, and how both ends are: in every listing. */
+static void add_cells(struct list *l, const struct pvdev *dev,
+		      const struct pvdev_view *view)
+{
+	table_cellf(l->table, "%" PRIu32, dev->fe_domid);
+	table_cellf(l->table, "%" PRIu32, dev->be_domid);
+	table_cellf(l->table, "%" PRIu32, dev->devid);
+	table_cell(l->table, xenbus_state_name(view->be));
+	table_cell(l->table, xenbus_state_name(view->fe));
+}
+
+static void add_keys(struct list *l, const struct pvdev *dev,
+		     const char *const *keys)
+{
+	char text[PVDEV_VALUE_MAX];
+
+	for (unsigned int i = 0; keys[i]; i++) {
+		read_text(l, dev->be_dir, keys[i], text);
+		table_cell(l->table, text);
+	}
+}
+
+/* ---- disks ---- */
+
+static void disk_json(struct list *l, const struct pvdev *dev, json_t *obj)
+{
+	char text[PVDEV_VALUE_MAX];
+	uint64_t sectors;
+
+	read_text(l, dev->be_dir, "dev", text);
+	if (text[0])
+		json_object_set_new(obj, "vdev", json_text(text));
+	if (!xs_read_u64(l->ctl.xs, XBT_NULL, dev->be_dir, "sectors", 0,
 			 INT64_MAX / 512, &sectors, NULL))
 		json_object_set_new(obj, "sectors",
 				    json_integer((json_int_t)sectors));
 	else
 		json_object_set_new(obj, "sectors", json_null());
-	json_object_set_new(obj, "error",
-			    view->error[0] ? json_text(view->error)
-					   : json_null());
-	json_array_append_new(l->array, obj);
 }
 
-static void add_row(struct list *l, const struct vbd *vbd,
-		    const struct vbd_view *view)
+static void disk_row(struct list *l, const struct pvdev *dev,
+		     const struct pvdev_view *view)
 {
 	static const char *const keys[] = {"type", "mode", "sectors", "params",
 					   NULL};
-	char text[VBD_VALUE_MAX];
+	char text[PVDEV_VALUE_MAX];
 
-	read_text(l, vbd->be_dir, "dev", text);
-	table_cell(l->table, text[0] ? text : vbd->vdev);
-	table_cellf(l->table, "%" PRIu32, vbd->fe_domid);
-	table_cellf(l->table, "%" PRIu32, vbd->be_domid);
-	table_cellf(l->table, "%" PRIu32, vbd->devid);
-	table_cell(l->table, xenbus_state_name(view->be));
-	table_cell(l->table, xenbus_state_name(view->fe));
-	for (unsigned int i = 0; keys[i]; i++) {
-		read_text(l, vbd->be_dir, keys[i], text);
-		table_cell(l->table, text);
-	}
-	table_cell(l->table, view->error);
+	read_text(l, dev->be_dir, "dev", text);
+	table_cell(l->table, text[0] ? text : dev->name);
+	add_cells(l, dev, view);
+	add_keys(l, dev, keys);
 }
+
+static const char *const disk_heads[] = {
+	"Vdev", "Domain", "BE",      "Handle", "Backend", "Frontend",
+	"Type", "Mode",   "Sectors", "Params", "Error",   NULL};
+static const char *const disk_keys[] = {"type", "mode", "params", "device-type",
+					NULL};
+static const struct list_class disks = {&vbd_kind, disk_heads, disk_keys,
+					disk_row, disk_json};
+
+/* ---- NICs ---- */
+
+/* What it is plugged into: the link, else the bridge, else the gateway. */
+static void read_plug(struct list *l, const struct pvdev *dev,
+		      char text[PVDEV_VALUE_MAX])
+{
+	read_text(l, dev->be_dir, "xensplit/link", text);
+	if (!text[0])
+		read_text(l, dev->be_dir, "bridge", text);
+	if (!text[0])
+		read_text(l, dev->be_dir, "gatewaydev", text);
+}
+
+static void nic_json(struct list *l, const struct pvdev *dev, json_t *obj)
+{
+	uint64_t n;
+
+	if (xs_read_u64(l->ctl.xs, XBT_NULL, dev->fe_dir, "mtu", 0, UINT32_MAX,
+			&n, NULL))
+		n = 1500;
+	json_object_set_new(obj, "mtu", json_integer((json_int_t)n));
+	if (xs_read_u64(l->ctl.xs, XBT_NULL, dev->be_dir, "carrier", 0, 1, &n,
+			NULL))
+		json_object_set_new(obj, "carrier", json_null());
+	else
+		json_object_set_new(obj, "carrier", json_boolean(n));
+}
+
+static void nic_row(struct list *l, const struct pvdev *dev,
+		    const struct pvdev_view *view)
+{
+	static const char *const keys[] = {"mac", "ip", "rate", "vlan", NULL};
+	char text[PVDEV_VALUE_MAX];
+
+	read_text(l, dev->be_dir, "vifname", text);
+	if (text[0])
+		table_cell(l->table, text);
+	else
+		table_cellf(l->table, "vif%" PRIu32 ".%" PRIu32, dev->fe_domid,
+			    dev->devid);
+	add_cells(l, dev, view);
+	read_plug(l, dev, text);
+	table_cell(l->table, text);
+	add_keys(l, dev, keys);
+}
+
+static const char *const nic_heads[] = {
+	"Vif", "Domain", "BE",   "Handle", "Backend", "Frontend", "Plug",
+	"MAC", "IP",     "Rate", "VLAN",   "Error",   NULL};
+static const char *const nic_keys[] = {"mac",
+				       "bridge",
+				       "gatewaydev",
+				       "vifname",
+				       "script",
+				       "ip",
+				       "rate",
+				       "vlan",
+				       "hotplug-status",
+				       "xensplit/link",
+				       "xensplit/antispoof",
+				       "xensplit/rate-rx",
+				       "xensplit/pps",
+				       "xensplit/pps-rx",
+				       NULL};
+static const struct list_class nics = {&vif_kind, nic_heads, nic_keys, nic_row,
+				       nic_json};
+
+/* ---- all ---- */
 
 static bool is_wanted(struct list *l, uint32_t domid)
 {
@@ -95,108 +210,49 @@ static bool is_wanted(struct list *l, uint32_t domid)
 	return !l->nr_wanted;
 }
 
-/* Children that are numbers, ascending; free(). */
-static uint32_t *numbers_below(struct list *l, const char *dir,
-			       unsigned int *nr)
+static void list_one(const struct pvdev *dev, void *arg)
 {
-	unsigned int nr_names;
-	char **names = xs_list(l->ctl.xs, XBT_NULL, dir, &nr_names);
-	uint32_t *out = calloc(nr_names + 1, sizeof(*out));
-	uint64_t n;
+	struct list *l = arg;
+	struct pvdev_view view;
 
-	*nr = 0;
-	for (unsigned int i = 0; out && i < nr_names; i++) {
-		unsigned int at = *nr;
-
-		if (xs_parse_u64(names[i], strlen(names[i]), 0, UINT32_MAX, &n))
-			continue;
-		while (at && out[at - 1] > n) {
-			out[at] = out[at - 1];
-			at--;
-		}
-		out[at] = (uint32_t)n;
-		(*nr)++;
-	}
-	free(names);
-	return out;
-}
-
-static void list_frontend(struct list *l, const char *class, uint32_t be,
-			  uint32_t fe)
-{
-	char dir[VBD_PATH_MAX];
-	unsigned int nr;
-	uint32_t *devids;
-
-	snprintf(dir, sizeof(dir),
-		 "/local/domain/%" PRIu32 "/backend/%s/%" PRIu32, be, class,
-		 fe);
-	devids = numbers_below(l, dir, &nr);
-	for (unsigned int i = 0; devids && i < nr; i++) {
-		struct vbd_view view;
-		struct vbd vbd;
-
-		vbd_init(&vbd, class, be, fe, devids[i]);
-		vbd_look(&l->ctl, &vbd, &view);
-		if (l->table)
-			add_row(l, &vbd, &view);
-		else
-			add_json(l, &vbd, &view);
-	}
-	free(devids);
-}
-
-static void list_backend(struct list *l, uint32_t be)
-{
-	char dir[VBD_PATH_MAX];
-
-	for (unsigned int c = 0; vbd_classes[c]; c++) {
-		unsigned int nr;
-		uint32_t *fes;
-
-		snprintf(dir, sizeof(dir),
-			 "/local/domain/%" PRIu32 "/backend/%s", be,
-			 vbd_classes[c]);
-		fes = numbers_below(l, dir, &nr);
-		for (unsigned int i = 0; fes && i < nr; i++) {
-			if (is_wanted(l, fes[i]))
-				list_frontend(l, vbd_classes[c], be, fes[i]);
-		}
-		free(fes);
+	if (!is_wanted(l, dev->fe_domid))
+		return;
+	pvdev_look(&l->ctl, dev, &view);
+	if (l->table) {
+		l->class->row(l, dev, &view);
+		table_cell(l->table, view.error);
+	} else {
+		add_json(l, dev, &view);
 	}
 }
 
 static void list_all(struct list *l, bool json)
 {
-	static const char *const heads[] = {
-		"Vdev", "Domain", "BE",      "Handle", "Backend", "Frontend",
-		"Type", "Mode",   "Sectors", "Params", "Error"};
-	const unsigned int nr_heads = sizeof(heads) / sizeof(heads[0]);
-	unsigned int nr;
-	uint32_t *backends = ctl_domains(&l->ctl, &nr);
+	const char *const *heads = l->class->heads;
+	unsigned int nr_heads = 0;
 
+	while (heads[nr_heads])
+		nr_heads++;
 	if (json)
 		l->array = json_array();
 	else
 		l->table = table_new(nr_heads);
 	for (unsigned int i = 0; l->table && i < nr_heads; i++)
 		table_cell(l->table, heads[i]);
-	for (unsigned int i = 0; backends && i < nr; i++)
-		list_backend(l, backends[i]);
+	pvdev_each(&l->ctl, l->class->kind, list_one, l);
 	if (json)
 		print_json(l->array);
 	else
 		table_print(l->table);
-	free(backends);
 }
 
-int cmd_block_list(int argc, char **argv)
+static int list_main(int argc, char **argv, const struct list_class *class)
 {
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
 		{NULL, 0, NULL, 0},
 	};
-	struct list l = {.table = NULL};
+	struct list l = {.class = class};
 	uint32_t *wanted;
 	struct xs_err why;
 	bool json = false;
@@ -221,4 +277,14 @@ int cmd_block_list(int argc, char **argv)
 	free(wanted);
 	ctl_close(&l.ctl);
 	return res ? EXIT_FAILED : EXIT_OK;
+}
+
+int cmd_block_list(int argc, char **argv)
+{
+	return list_main(argc, argv, &disks);
+}
+
+int cmd_network_list(int argc, char **argv)
+{
+	return list_main(argc, argv, &nics);
 }

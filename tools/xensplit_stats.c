@@ -1,139 +1,40 @@
 // SPDX-License-Identifier: MIT
 /*
- * xensplit stats: asks the xensplitd of this domain over its control socket
- * and prints what it answers.  It knows no counter by name: a new counter in
- * the daemon is a new line here.
- *
- * One JSON line each way: {"command":"stats"}; {"devices":[...]} or
- * {"error":"..."}.
+ * xensplit stats: asks the xensplitd of this domain and prints what it answers.
+ * It knows no counter by name: a new counter in the daemon is a new line here.
  */
 #include "tools/xensplit.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "hypercall/xs_parse.h"
-
-#define ANSWER_MAX      (16u << 20)
-#define ANSWER_SECONDS  10
-#define DEFAULT_CONTROL "/run/xensplit/control"
-
-static int control_connect(const char *path)
-{
-	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd, err;
-
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-/* A line of at most ANSWER_MAX bytes; free(). */
-static int read_line(int fd, char **line, size_t *len)
-{
-	size_t size = 0;
-	char *buf = NULL, *end = NULL, *more;
-	ssize_t n = 1;
-	int res = 0;
-
-	*len = 0;
-	while (!end && !res && n) {
-		if (*len == size) {
-			size = size ? size * 2 : 65536;
-			more = size > ANSWER_MAX ? NULL : realloc(buf, size);
-			if (!more) {
-				res = -EMSGSIZE;
-				break;
-			}
-			buf = more;
-		}
-		n = recv(fd, buf + *len, size - *len, 0);
-		if (n < 0) {
-			if (errno != EINTR)
-				res = errno == EAGAIN ? -ETIMEDOUT : -errno;
-			continue;
-		}
-		end = memchr(buf + *len, '\n', (size_t)n);
-		*len += (size_t)n;
-	}
-	if (end)
-		*len = (size_t)(end - buf);
-	if (!res && !*len)
-		res = -ECONNRESET;
-	if (res)
-		free(buf);
-	else
-		*line = buf;
-	return res;
-}
-
-static json_t *ask(const char *path)
-{
-	static const char request[] = "{\"command\":\"stats\"}\n";
-	json_error_t error;
-	json_t *answer;
-	char *line;
-	size_t len;
-	int fd, res;
-
-	fd = control_connect(path);
-	if (fd < 0) {
-		complain("cannot reach xensplitd at %s: %s (is it running in "
-			 "this domain?)",
-			 path, strerror(-fd));
-		return NULL;
-	}
-	res = send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0 ? -errno
-								       : 0;
-	if (!res)
-		res = read_line(fd, &line, &len);
-	close(fd);
-	if (res) {
-		complain("no answer from xensplitd at %s: %s", path,
-			 strerror(-res));
-		return NULL;
-	}
-	answer = json_loadb(line, len, 0, &error);
-	free(line);
-	if (!answer)
-		complain("the answer from %s is not JSON: %s", path,
-			 error.text);
-	return answer;
-}
+#include "tools/xensplit_nic.h"
 
 /* -- choosing -- */
 
 struct choice {
 	bool by_domain, by_device;
+	const char *type; /* of the device: "vbd/" */
 	uint32_t domid, devid;
 };
+
+static bool is_device(const struct choice *c, const json_t *dev)
+{
+	const char *name = json_string_value(json_object_get(dev, "device"));
+
+	return name && !strncmp(name, c->type, strlen(c->type)) &&
+	       json_integer_value(json_object_get(dev, "devid")) == c->devid;
+}
 
 static bool is_chosen(const struct choice *c, const json_t *dev)
 {
 	return (!c->by_domain || json_integer_value(json_object_get(
 					 dev, "domid")) == c->domid) &&
-	       (!c->by_device ||
-		json_integer_value(json_object_get(dev, "devid")) == c->devid);
+	       (!c->by_device || is_device(c, dev));
 }
 
 /* -- printing -- */
@@ -177,6 +78,7 @@ static void add_list(struct table *t, const char *name, const json_t *list)
 static void print_device(json_t *dev)
 {
 	const char *vdev = json_string_value(json_object_get(dev, "vdev"));
+	const char *vif = json_string_value(json_object_get(dev, "vif"));
 	const char *name = json_string_value(json_object_get(dev, "device"));
 	const char *state = json_string_value(json_object_get(dev, "state"));
 	struct table *t = table_new(2);
@@ -184,7 +86,11 @@ static void print_device(json_t *dev)
 	json_t *value;
 
 	table_cellf(t, "%s", name ? name : "?");
-	table_cellf(t, "%s %s", vdev ? vdev : "", state ? state : "");
+	table_cellf(t, "%s %s",
+		    vdev  ? vdev
+		    : vif ? vif
+			  : "",
+		    state ? state : "");
 	json_object_foreach(json_object_get(dev, "counters"), key, value)
 		add_value(t, key, "", value);
 	json_object_foreach(json_object_get(dev, "latency_us"), key, value)
@@ -199,9 +105,10 @@ static void print_device(json_t *dev)
 		if (json_is_array(value))
 			add_list(t, key, value);
 		if (strcmp(key, "device") && strcmp(key, "vdev") &&
-		    strcmp(key, "state") && strcmp(key, "domid") &&
-		    strcmp(key, "devid") && !json_is_object(value) &&
-		    !json_is_array(value) && !json_is_null(value))
+		    strcmp(key, "vif") && strcmp(key, "state") &&
+		    strcmp(key, "domid") && strcmp(key, "devid") &&
+		    !json_is_object(value) && !json_is_array(value) &&
+		    !json_is_null(value))
 			add_value(t, key, "", value);
 	}
 	table_print(t);
@@ -226,7 +133,7 @@ static int show(json_t *answer, const struct choice *c, bool json)
 	}
 	if (!json_array_size(chosen) && c->by_device) {
 		json_decref(chosen);
-		return complain("xensplitd serves no such disk");
+		return complain("xensplitd serves no such device");
 	}
 	if (json) {
 		print_json(json_pack("{s:o}", "devices", chosen));
@@ -266,20 +173,23 @@ static int choose_domain(const char *text, uint32_t *domid)
 	return res;
 }
 
+/* "vif/0" is a NIC, all else a disk. */
+static int choose_device(const char *text, struct choice *c)
+{
+	bool nic = !strncmp(text, "vif/", 4);
+
+	c->by_device = true;
+	c->type = nic ? "vif/" : "vbd/";
+	return nic ? nic_parse_devid(text, &c->devid)
+		   : vdev_parse(text, &c->devid);
+}
+
 static int run_stats(const struct choice *c, const char *control, bool json)
 {
-	const char *rundir = getenv("XENSPLIT_RUNDIR");
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
-	json_t *answer;
+	json_t *answer = control_ask(control,
+				     json_pack("{s:s}", "command", "stats"));
 	int res;
 
-	if (control)
-		snprintf(path, sizeof(path), "%s", control);
-	else if (rundir && *rundir)
-		snprintf(path, sizeof(path), "%s/control", rundir);
-	else
-		snprintf(path, sizeof(path), DEFAULT_CONTROL);
-	answer = ask(path);
 	if (!answer)
 		return EXIT_FAILED;
 	res = show(answer, c, json);
@@ -309,14 +219,11 @@ int cmd_stats(int argc, char **argv)
 	}
 	if (argc - optind > 2)
 		return usage_error(argv[0], "too many words");
-	if (argc - optind == 2) {
-		choice.by_device = true;
-		if (vdev_parse(argv[optind + 1], &choice.devid))
-			return usage_error(
-				argv[0],
-				"'%s' is not a virtual disk's name or number",
-				argv[optind + 1]);
-	}
+	if (argc - optind == 2 && choose_device(argv[optind + 1], &choice))
+		return usage_error(argv[0],
+				   "'%s' is not a virtual disk's name or "
+				   "number, nor vif/NUMBER",
+				   argv[optind + 1]);
 	if (argc - optind >= 1) {
 		choice.by_domain = true;
 		if (choose_domain(argv[optind], &choice.domid))

@@ -11,7 +11,8 @@ BACK_LOG=$TMP/xensplitd.log
 export XENSPLIT_RUNDIR=$TMP
 XENSPLITD_PID=
 
-# start_back [OPTION...]: xensplitd in domain 1; waits until it is ready
+# start_back [OPTION...]: xensplitd in domain 1; waits until it is ready.
+# BACK_WRAP: words before it, such as unshare and its options
 start_back()
 {
 	"$XENLOCAL" create --domid 1 --name back --driver-domain \
@@ -19,7 +20,8 @@ start_back()
 	"$XENLOCAL" create --domid 2 --name guest >/dev/null 2>&1
 	rm -f "$TMP/ready"
 	mkfifo "$TMP/ready"
-	"$XENLOCAL" exec --domid 1 -- "$BUILD/bin/xensplitd" --ready-fd 7 \
+	"$XENLOCAL" exec --domid 1 -- ${BACK_WRAP+"${BACK_WRAP[@]}"} \
+		"$BUILD/bin/xensplitd" --ready-fd 7 \
 		--log-level debug "$@" 7<>"$TMP/ready" >>"$BACK_LOG" 2>&1 &
 	XENSPLITD_PID=$!
 	read -rt 10 _ <>"$TMP/ready" ||

@@ -109,6 +109,8 @@ $(eval $(call unit_test,vbd_config,$(BUILD)/backend/vbd_config.o \
 $(eval $(call unit_test,vif_config,$(BUILD)/backend/vif_config.o \
 	$(BUILD)/backend/vif_connect.o $(BUILD)/backend/net_policy_parse.o \
 	$(KEYS_TEST) $(LIBHYPERCALL)))
+$(eval $(call unit_test,nic_spec,$(BUILD)/tools/xensplit_nic.o \
+	$(LIBHYPERCALL),-lxlutil -lxenlight -lxenstore -lev))
 $(eval $(call unit_test,hotplug,$(BUILD)/backend/hotplug.o \
 	$(LIBHYPERCALL),-lxenstore -lev))
 

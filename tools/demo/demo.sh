@@ -6,7 +6,8 @@
 #   domain 0          xenstored (Debian's), the tools
 #   domain 1          the storage driver domain: xensplitd and the images
 #   domain 2          a guest: block frontends, which nbdkit serves to fsck,
-#                     debugfs, mke2fs and fio
+#                     debugfs, mke2fs and fio; a NIC for ping, curl and iperf3
+#   domains 3 and 4   see net.sh
 #
 # Everything lives in a directory below build/ and is gone afterwards.
 set -euo pipefail
@@ -30,7 +31,7 @@ clean_up() {
 	set +e
 	if [ "$failed" != 0 ]; then
 		echo "--- xensplitd's log"
-		tail -n 30 "$dir/xensplitd.log" 2>/dev/null
+		tail -n 30 "$dir/xensplitd.log" "$dir/network.log" 2>/dev/null
 	fi
 	"$bin/xenlocal" stop >/dev/null 2>&1
 	rm -rf "$dir"
@@ -47,6 +48,9 @@ wait_for() {
 		read -rt 0.05 <> <(:) || :
 	done
 }
+
+# shellcheck source=tools/demo/net.sh
+. "$top/tools/demo/net.sh"
 
 state_of() { dom 0 xenstore-read "$1/state" 2>/dev/null; }
 state_is() { [ "$(state_of "$1")" = "$2" ]; }
@@ -119,6 +123,8 @@ mkdir "$dir/arrived"
 debugfs -R "rdump / $dir/arrived" "$dir/images/second.img" 2>/dev/null
 (cd "$dir/arrived" && sha256sum --quiet -c "$dir/guest/expected")
 note "all $(wc -l <"$dir/guest/expected") files are the same"
+
+net_demo
 
 say "Stopping"
 "$bin/xenlocal" stop
