@@ -38,9 +38,9 @@ struct attach {
 	void *spec; /* the class's */
 	struct ctl ctl;
 	struct pvdev dev;
-	const char *backend; /* domain, id or name; NULL: 0 */
+	const char *backend;  /* domain, id or name; NULL: 0 */
 	const char *be_class; /* --class; NULL: as the backend's kernel needs */
-	const char *label;   /* what complaints are about */
+	const char *label;    /* what complaints are about */
 	enum attach_wait wait;
 	bool json, online;
 	double timeout, deadline;
