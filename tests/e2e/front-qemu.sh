@@ -15,7 +15,8 @@ need xenstore-write
 [ -x $QEMU ] || skip "no $QEMU"
 start_xen
 "$XENLOCAL" create --domid 2 --name guest >/dev/null || fail "no domain 2"
-truncate -s 64M "$TMP/disk.img"
+# so long that a busy machine does not miss it
+truncate -s 256M "$TMP/disk.img"
 
 start_qemu()
 {
@@ -68,13 +69,14 @@ done <<'END'
 END
 
 truncate -s 0 "$TMP/disk.img"
-truncate -s 64M "$TMP/disk.img"
+# so long that a busy machine does not miss it
+truncate -s 256M "$TMP/disk.img"
 io --rw=verify --depth=2 >"$TMP/io.out" 2>&1 &
 load=$!
 wait_for 10 written $((1 << 20)) || fail "no load"
 kill -KILL "$(qemu_pid)"
 wait $JOB
-written $((60 << 20)) && fail "the load was over before the kill"
+written $((250 << 20)) && fail "the load was over before the kill"
 start_qemu
 put $BACK/state 1
 wait $load || { cat "$TMP/io.out" >&2; fail "I/O across a restart"; }
