@@ -24,7 +24,7 @@ check) want="$build $run $check" ;;
 check-xen) want="$build $check_xen" ;;
 bench) want="$build $run $bench" ;;
 deb)   want="$deb" ;;
-*) echo "usage: $0 build|demo|check|bench|deb" >&2; exit 2 ;;
+*) echo "usage: $0 build|check|check-xen|demo|bench|deb" >&2; exit 2 ;;
 esac
 
 missing=""

@@ -23,7 +23,7 @@ GUESTS=/run/xen-guests
 BACK_DIR=/local/domain/0/backend/vbd
 BACK_LOG=/var/log/xensplitd.log
 XENSPLITD_PID=
-NAME=${XEN_TEST:-}
+TIME_SCALE=${TIME_SCALE:-1}
 mkdir -p "$TMP" "$DISKS" "$GUESTS"
 
 pass() { echo "ok - $*"; }
@@ -41,9 +41,10 @@ skip()
 }
 
 # wait_for SECONDS COMMAND...: until the command succeeds; 1 when time is up
+# (on a slow machine later)
 wait_for()
 {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * TIME_SCALE))
 	shift
 	until "$@"; do
 		[ $SECONDS -le $end ] || return 1
@@ -212,7 +213,7 @@ start_back()
 	xensplitd --ready-fd 7 --log-level debug "$@" 7<>"$TMP/ready" \
 		>>"$BACK_LOG" 2>&1 &
 	XENSPLITD_PID=$!
-	read -rt 20 _ <>"$TMP/ready" || fail "xensplitd does not get ready"
+	read -rt $((20 * TIME_SCALE)) _ <>"$TMP/ready" || fail "xensplitd does not get ready"
 }
 
 # stop_back: by SIGTERM; it must end by itself and with 0
@@ -287,6 +288,45 @@ rmdir_nodes()
 		[ -n "$(xenstore-list "$path" 2>/dev/null)" ] ||
 			xenstore-rm "$path" 2>/dev/null
 	done
+}
+
+# stat_of FE/DEVID COUNTER: one of its counters, of `xensplit stats`
+stat_of()
+{
+	xensplit stats --json | jq -r --arg device "vbd/$1" \
+		".devices[] | select(.device == \$device) | .counters.$2"
+}
+
+# give_disk NAME DEVID PARAMS [KEY VALUE]...: attach, and wait until it works
+give_disk()
+{
+	local fe
+	fe=$(domid "$1") || fail "no guest $1"
+	shift
+	attach "$fe" "$@"
+	wait_state "$fe/$1" 4
+}
+
+# guest_fio NAME OPTION...: fio on /dev/xvda unless an option says otherwise,
+# what it wrote is read back and compared; prints only what went wrong
+guest_fio()
+{
+	local name=$1
+	shift
+	in_guest "$name" "fio --name=job --filename=/dev/xvda --direct=1 \
+		--ioengine=libaio --verify=crc32c --verify_fatal=1 \
+		--group_reporting --output=/tmp/fio.out $* ||
+		{ cat /tmp/fio.out; false; }"
+}
+
+# nothing_left_of NAME DOMID GRANTS PORTS: fails if a domain without disks has a worker,
+# or more pages mapped or ports bound than it had
+nothing_left_of()
+{
+	wait_for 20 no_worker "$2" || fail "a worker of $1 is left"
+	[ "$(mapped_grants "$2")" = "$3" ] || fail "mapped pages of $1 are left"
+	[ "$(ports "$2" 0)" = "$4" ] || fail "ports of $1 are left"
+	gone "$BACK_DIR/$2" || fail "backend nodes of $1 are left"
 }
 
 # guest_has NAME DEVICE: the guest's kernel shows it
