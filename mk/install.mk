@@ -35,6 +35,8 @@ INSTALL += 755:$(XENSPLIT):$(BINDIR)
 INSTALL += 755:$(XENSPLITD):$(SBINDIR)
 INSTALL += 644:dist/xensplitd.service.in:$(UNITDIR)
 INSTALL += 755:dist/block-xensplit:$(XEN_SCRIPTS)
+INSTALL += 755:tools/scripts/vif-xensplit:$(XEN_SCRIPTS)
+INSTALL += 755:$(NETFRONT_TAP):$(BINDIR)
 
 # ---- embedded Xen: a tree of its own, in which xenlocal finds its parts
 # beside itself; its libraries have the names of Xen's and must never be found
@@ -77,6 +79,8 @@ endef
 
 $(eval $(call install_library,blkfront,frontend/blkfront.h,libblkfront.so.0,\
 	frontend/blkfront.map,$(LIBBLKFRONT) $(FRONTEND_DEPS)))
+$(eval $(call install_library,netfront,frontend/netfront.h,libnetfront.so.0,\
+	frontend/netfront.map,$(LIBNETFRONT) $(FRONTEND_DEPS)))
 INSTALL += 755:$(NBDKIT_PLUGIN):$(NBDKIT_PLUGINDIR)
 
 # ---- manual pages ----

@@ -21,7 +21,11 @@ fail()
 if [ -z "${DEB_TEST_ALONE:-}" ]; then
 	DEB_TEST_ALONE=yes exec unshare -m "$PWD/tests/deb.sh"
 fi
-debs=("$build"/deb/{xensplit,libblkfront0,libblkfront-dev}_*.deb)
+names=(xensplit lib{blk,net}front{0,-dev})
+debs=()
+for name in "${names[@]}"; do
+	debs+=("$build/deb/$name"_*.deb)
+done
 for deb in "${debs[@]}"; do
 	[ -f "$deb" ] || fail "no $deb (make deb)"
 done
@@ -40,7 +44,7 @@ trap 'exit 130' INT TERM HUP
 # ---- a Debian, with all that the packages need ----
 
 needs=$(for deb in "${debs[@]}"; do dpkg-deb -f "$deb" Depends; done |
-	tr ',' '\n' | sed 's/(.*//; s/[ \t]//g' | grep -vx libblkfront0 | sort -u |
+	tr ',' '\n' | sed 's/(.*//; s/[ \t]//g' | grep -vE '^lib(blk|net)front0$' | sort -u |
 	paste -sd,)
 # from where, and how, this machine has its packages
 mapfile -t sources < <(find /etc/apt/sources.list /etc/apt/sources.list.d \
@@ -81,8 +85,9 @@ for deb in "${debs[@]}"; do
 	dpkg-deb -R "$deb" "$work/deb" || fail "dpkg-deb -R $deb"
 	version=$(sed -n 's/^Version: //p' "$work/deb/DEBIAN/control")
 	sed -i "s/$version/$version.1/" "$work/deb/DEBIAN/control"
-	script=$work/deb/etc/xen/scripts/block-xensplit
-	[ ! -e "$script" ] || echo "# changed" >>"$script"
+	for script in "$work"/deb/etc/xen/scripts/*; do
+		[ ! -e "$script" ] || echo "# changed" >>"$script"
+	done
 	dpkg-deb -b "$work/deb" "$root/new/" >/dev/null || fail "dpkg-deb -b"
 	rm -rf "$work/deb"
 done
@@ -111,11 +116,16 @@ read line </tmp/ready
 xenlocal exec --domid 0 -- xensplit block-attach --wait=backend guest \
 	vdev=xvda,access=rw,target=memory:8M
 xenlocal exec --domid 0 -- xensplit block-list
+xenlocal exec --domid 0 -- xensplit network-attach --wait=backend guest \
+	link=user:
+xenlocal exec --domid 0 -- xensplit network-list
+netfront-tap --help
 rm /tmp/ready
 END
 in_root bash -c 'exec timeout 60 bash /use.sh' >"$work/log" 2>&1 ||
 	fail "use: $(cat "$work/log")"
 grep -q '^xvda .* InitWait' "$work/log" || fail "use: $(cat "$work/log")"
+grep -q '^vif1.0 .* InitWait' "$work/log" || fail "use: $(cat "$work/log")"
 pass "embedded Xen and xensplitd run from it"
 
 # ---- upgrade ----
@@ -123,7 +133,7 @@ pass "embedded Xen and xensplitd run from it"
 : >"$root/systemctl.log"
 echo '# mine' >>"$root/etc/xen/scripts/block-xensplit"
 install new
-for package in xensplit libblkfront0 libblkfront-dev; do
+for package in "${names[@]}"; do
 	in_root dpkg-query -W -f '${Status} ${Version}\n' $package |
 		grep -q '^install ok installed .*\.1$' || fail "$package: upgrade"
 done
@@ -136,7 +146,6 @@ pass "upgraded; the daemon was left running, the changed script too"
 # ---- remove, purge ----
 
 : >"$root/systemctl.log"
-names=(xensplit libblkfront0 libblkfront-dev)
 in_root dpkg -r "${names[@]}" >"$work/log" 2>&1 ||
 	fail "remove: $(tail "$work/log")"
 told stop || fail "not stopped: $(cat "$root/systemctl.log")"
@@ -146,7 +155,7 @@ in_root dpkg -P "${names[@]}" >"$work/log" 2>&1 ||
 	fail "purge: $(tail "$work/log")"
 rm -rf "$root/old" "$root/new" "$root/use.sh"
 left=$(find "$root" -xdev \( -name '*xensplit*' -o -name '*xenlocal*' -o \
-	-name '*blkfront*' \))
+	-name '*blkfront*' -o -name '*netfront*' \))
 [ -z "$left" ] || fail "left after purge: $left"
 in_root dpkg --audit | grep . && fail "dpkg is not happy"
 pass "purged; nothing is left"

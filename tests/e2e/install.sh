@@ -30,11 +30,16 @@ LIB=$AT/lib/some-arch
 for file in bin/xensplit bin/xenlocal sbin/xensplitd \
 	lib/some-arch/libblkfront.a lib/some-arch/libblkfront.so \
 	lib/some-arch/pkgconfig/libblkfront.pc include/xensplit/blkfront.h \
+	lib/some-arch/libnetfront.a lib/some-arch/libnetfront.so \
+	lib/some-arch/pkgconfig/libnetfront.pc include/xensplit/netfront.h \
+	bin/netfront-tap \
 	lib/nbdkit/plugins/nbdkit-xensplit-plugin.so \
 	lib/systemd/system/xensplitd.service; do
 	[ -f "$AT/$file" ] || fail "not installed: $file"
 done
-[ -x "$DEST/etc/xen/scripts/block-xensplit" ] || fail "no hotplug script"
+for script in block-xensplit vif-xensplit; do
+	[ -x "$DEST/etc/xen/scripts/$script" ] || fail "no $script"
+done
 for page in "$ROOT"/man/*.[1-8]; do
 	[ -f "$AT/share/man/man${page##*.}/${page##*/}" ] ||
 		fail "no manual page ${page##*/}"
@@ -97,9 +102,34 @@ in_dom 2 nbdkit -U - "$AT/lib/nbdkit/plugins/nbdkit-xensplit-plugin.so" \
 cmp "$TMP/data" "$TMP/disk" || fail "data"
 pass "the installed programs serve a disk"
 
-# ---- the library ----
+# ---- the libraries ----
 
-cat >"$TMP/front.c" <<'END'
+# NAME of the library as the last word
+pc() { PKG_CONFIG_SYSROOT_DIR=$DEST PKG_CONFIG_LIBDIR=$LIB/pkgconfig:$(
+	pkg-config --variable pc_path pkg-config) pkg-config "$@"; }
+# the system's own .pc files are not below DEST
+flags() { pc "$@" | sed "s|$DEST/usr/|/usr/|g"; }
+
+# build LIBRARY: $TMP/LIBRARY.c, with the library and with the archive
+build()
+{
+	local how libs
+	for how in shared static; do
+		libs=$(flags --cflags --libs "lib$1")
+		[ $how = shared ] || libs="$(flags --cflags --libs --static \
+			"lib$1" | sed "s/-l$1/-l:lib$1.a/")"
+		# shellcheck disable=SC2086
+		gcc -Wall -Werror -o "$TMP/$1-$how" "$TMP/$1.c" $libs ||
+			fail "cannot link ($how): $libs"
+	done
+	readelf -d "$TMP/$1-shared" | grep -q "lib$1.so.0" ||
+		fail "not linked with the shared library"
+	readelf -d "$TMP/$1-static" | grep -q "lib$1" &&
+		fail "not linked with the archive"
+	return 0
+}
+
+cat >"$TMP/blkfront.c" <<'END'
 #include <stdio.h>
 #include <stdlib.h>
 #include <xensplit/blkfront.h>
@@ -122,29 +152,66 @@ int main(void)
 	return !out || fwrite(data, sizeof(data), 1, out) != 1 || fclose(out);
 }
 END
-pc() { PKG_CONFIG_SYSROOT_DIR=$DEST PKG_CONFIG_LIBDIR=$LIB/pkgconfig:$(
-	pkg-config --variable pc_path pkg-config) pkg-config "$@" libblkfront; }
-# the system's own .pc files are not below DEST
-flags() { pc "$@" | sed "s|$DEST/usr/|/usr/|g"; }
+build blkfront
 tail -c +4097 "$TMP/data" | head -c 4096 >"$TMP/want"
 for how in shared static; do
-	libs=$(flags --cflags --libs)
-	[ $how = shared ] || libs="$(flags --cflags --libs --static |
-		sed 's/-lblkfront/-l:libblkfront.a/')"
-	# shellcheck disable=SC2086
-	gcc -Wall -Werror -o "$TMP/front-$how" "$TMP/front.c" $libs ||
-		fail "cannot link ($how): $libs"
-	OUT=$TMP/got LD_LIBRARY_PATH=$LIB in_dom 2 "$TMP/front-$how" ||
+	OUT=$TMP/got LD_LIBRARY_PATH=$LIB in_dom 2 "$TMP/blkfront-$how" ||
 		fail "the frontend does not work ($how)"
 	cmp "$TMP/want" "$TMP/got" || fail "wrong data ($how)"
 done
-readelf -d "$TMP/front-shared" | grep -q 'libblkfront.so.0' ||
-	fail "not linked with the shared library"
-readelf -d "$TMP/front-static" | grep -q 'libblkfront' &&
-	fail "not linked with the archive"
-pass "a program is built with pkg-config, shared and static, and works"
-
 in_dom 0 xensplit block-detach guest xvda || fail "detach"
+
+# what is sent comes back, addresses exchanged
+cat >"$TMP/netfront.c" <<'END'
+#include <stdio.h>
+#include <string.h>
+#include <xensplit/netfront.h>
+
+static unsigned char frame[60];
+static int echoed;
+
+static void receive(void *user, const struct iovec *iov, unsigned int nr_iov,
+		    uint32_t len, const struct netfront_meta *meta)
+{
+	echoed |= nr_iov == 1 && len == sizeof(frame) &&
+		  !memcmp((char *)iov->iov_base + 12, frame + 12, 48);
+}
+
+int main(void)
+{
+	struct netfront_options options = {.size = sizeof(options)};
+	struct iovec iov = {frame, sizeof(frame)};
+	struct netfront_info info;
+	struct netfront *nic;
+	char why[256];
+	int tries;
+
+	if (netfront_open(&nic, 0, &options, why, sizeof(why)))
+		return puts(why), 1;
+	netfront_get_info(nic, &info);
+	memset(frame, 0x5a, sizeof(frame));
+	memcpy(frame, "\x02\0\0\0\0\1", 6);
+	memcpy(frame + 6, info.mac, 6);
+	if (netfront_send(netfront_queue(nic, 0), &iov, 1, NULL))
+		return puts("cannot send"), 1;
+	for (tries = 0; !echoed && tries < 100; tries++)
+		if (netfront_wait(netfront_queue(nic, 0), 8, receive, NULL,
+				  100) < 0)
+			return puts("cannot receive"), 1;
+	netfront_close(nic);
+	return !echoed;
+}
+END
+build netfront
+in_dom 0 xensplit network-attach --wait=backend guest \
+	backend=back,link=memory:echo || fail "network-attach"
+for how in shared static; do
+	LD_LIBRARY_PATH=$LIB in_dom 2 "$TMP/netfront-$how" ||
+		fail "the NIC's frontend does not work ($how)"
+done
+in_dom 0 xensplit network-detach guest 0 || fail "network-detach"
+in_dom 2 netfront-tap --help >/dev/null || fail "netfront-tap"
+pass "programs are built with pkg-config, shared and static, and work"
 
 # ---- the unit ----
 
@@ -175,19 +242,32 @@ if [ "$(id -u)" = 0 ] &&
 	notified=$!
 	wait_for 10 test -S "$TMP/notify" || fail "no socket"
 	mkdir "$TMP/run"
+	"$XENLOCAL" create --domid 3 --name unit --driver-domain >/dev/null
 	XENSPLIT_RUNDIR=$TMP/run NOTIFY_SOCKET=$TMP/notify "$XENLOCAL" exec \
-		--domid 0 -- setpriv --bounding-set="-all,$caps" \
-		--no-new-privs xensplitd 2>"$TMP/caps.log" &
+		--domid 3 -- unshare --net setpriv --bounding-set="-all,$caps" \
+		--no-new-privs xensplitd --run-scripts 2>"$TMP/caps.log" &
 	daemon=$!
 	wait "$notified"
 	[ "$(cat "$TMP/notified")" = READY=1 ] ||
 		fail "READY=1: $(cat "$TMP/notified" "$TMP/caps.log")"
 	in_dom 0 xensplit block-attach --wait=backend guest \
-		"vdev=xvda,access=rw,target=$TMP/disk" || fail "attach"
-	OUT=$TMP/got LD_LIBRARY_PATH=$LIB in_dom 2 "$TMP/front-shared" ||
+		"backend=unit,vdev=xvda,access=rw,target=$TMP/disk" ||
+		fail "attach"
+	OUT=$TMP/got LD_LIBRARY_PATH=$LIB in_dom 2 "$TMP/blkfront-shared" ||
 		fail "$(cat "$TMP/caps.log")"
 	grep -q 'sandbox: user [0-9]*; own network yes, IPC yes, host name yes; empty root yes; system calls restricted' \
 		"$TMP/caps.log" || fail "sandbox: $(cat "$TMP/caps.log")"
+	if [ -w /dev/net/tun ] && nsenter --net --target "$daemon" \
+		ip link add br0 type bridge; then
+		in_dom 0 xensplit network-attach --wait=backend guest \
+			"backend=unit,bridge=br0,script=$DEST/etc/xen/scripts/vif-xensplit" ||
+			fail "network-attach: $(cat "$TMP/caps.log")"
+		plugged() { nsenter --net --target "$daemon" \
+			ip link show dev vif2.0 | grep -q 'master br0'; }
+		wait_for 10 plugged || fail "bridge: $(cat "$TMP/caps.log")"
+		in_dom 0 xensplit network-detach guest 0 ||
+			fail "network-detach"
+	fi
 	kill "$daemon"
 	wait "$daemon" || fail "ended with $?: $(cat "$TMP/caps.log")"
 	pass "it tells systemd that it is ready, and does with the unit's capabilities"
