@@ -31,10 +31,10 @@ same()
 options() { grep -o -- '--[a-z][a-z-]*'; }
 page_options() { grep -o 'Fl Fl [a-z][a-z-]*' "$1" | sed 's/Fl Fl /--/'; }
 
-for program in xensplit.1 xensplitd.8 xenlocal.1; do
+for program in xensplit.1 xensplitd.8 xenlocal.1 netfront-tap.1; do
 	name=${program%.*}
 	[ -x "$build/bin/$name" ] || continue
-	# xensplit --help is the word, not an option it lists
+	# not every program lists it
 	same "$name --help" "man/$program" \
 		<("$build/bin/$name" --help | options | grep -vx -- --help) \
 		<(page_options "man/$program" | grep -vx -- --help)
@@ -47,21 +47,34 @@ same "the plugin's help" man/nbdkit-xensplit-plugin.1 \
 	<(grep -oE '(Cm|Op Cm) [a-z-]+=' man/nbdkit-xensplit-plugin.1 |
 		grep -o '[a-z-]*=')
 
-# the library: what its version script exports
-same frontend/blkfront.map man/libblkfront.3 \
-	<(grep -o 'blkfront_[a-z_]*' frontend/blkfront.map) \
-	<(sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESC/s/^\.F[no] \([a-z_]*\).*/\1/p' \
-		man/libblkfront.3)
+# the libraries: what their version scripts export
+for lib in blkfront netfront; do
+	same "frontend/$lib.map" "man/lib$lib.3" \
+		<(grep -o "${lib}_[a-z_]*" "frontend/$lib.map") \
+		<(sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESC/s/^\.F[no] \([a-z_]\+\).*/\1/p' \
+			"man/lib$lib.3")
+done
 
-# xenstore: every key of the table has its place in the list, all other words
-# there are keys too (state is the state machine's, ring-refN one for all)
-same hypercall/xenbus_keys.c man/xensplit-keys.5 \
-	<(grep -v RING_REF hypercall/xenbus_keys.c | grep -oE '^	[A-Z_]+\("[a-z0-9/-]+"' |
-		grep -o '"[^"]*"' | tr -d '"' | cat - <(echo state)
-	grep -oE '"ring-ref[0-9]*"' hypercall/xenbus_keys.c |
-		grep -xE '"ring-ref[01]?"' | tr -d '"') \
-	<(sed -n 's/^\.It Pa //p' man/xensplit-keys.5 | tr -s ' ,' '\n\n' |
-		grep -v '^\.*$')
+# xenstore: every key of a class' table has its place in the list of that class,
+# all other words there are keys too (state is the state machine's, ring-refN
+# one for all)
+keys_of_table()
+{
+	sed -n "/^const struct xenbus_key $1\[\]/,/^};/p" hypercall/xenbus_keys.c |
+		grep -oE '[A-Z_]+\("[a-z0-9/-]+"' | grep -o '"[^"]*"' |
+		tr -d '"' | grep -vxE 'ring-ref([2-9]|1.)'
+	echo state
+}
+keys_of_page()
+{
+	awk -v section="$1" '/^\.Sh/ { on = $2 == section }
+		on && sub(/^\.It Pa /, "")' man/xensplit-keys.5 |
+		tr -s ' ,' '\n\n' | grep -v '^\.*$'
+}
+same vbd_keys 'xensplit-keys.5, DISKS' \
+	<(keys_of_table vbd_keys) <(keys_of_page DISKS)
+same vif_keys 'xensplit-keys.5, NICS' \
+	<(keys_of_table vif_keys) <(keys_of_page NICS)
 
 [ $bad = 0 ] && echo "manuals: well-formed, and agree with the programs"
 exit $bad
