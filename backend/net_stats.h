@@ -37,7 +37,6 @@
 	X(grant_copy_calls, "calls that carried them")                        \
 	X(grant_copy_bytes, "bytes moved by them")                            \
 	X(static_bytes, "bytes moved through static grants")                  \
-	X(grants_mapped, "pages mapped as static grants")                     \
 	X(events_received, "event channel notifications received")            \
 	X(events_sent, "notifications sent")                                  \
 	X(events_suppressed, "publications that needed no notification")      \

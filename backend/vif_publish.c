@@ -59,8 +59,9 @@ int vif_publish(struct steer *s, enum device_step step, struct xs_err *err)
 
 /* ---- listing ---- */
 
-static json_t *counters(const struct net_vif_stats *s)
+static json_t *counters(const struct vif *v)
 {
+	const struct net_vif_stats *s = v->stats;
 	json_t *obj = json_object();
 	unsigned int q;
 	uint64_t sum;
@@ -72,6 +73,13 @@ static json_t *counters(const struct net_vif_stats *s)
 	json_object_set_new(obj, #name, json_integer((json_int_t)sum));
 	NET_COUNTERS(X)
 #undef X
+	/* what the worker keeps for the next one: static grants, as of now */
+	sum = 0;
+	for (q = 0; v->steer.at == STEER_CONNECTED && q < NET_MAX_QUEUES; q++)
+		sum += __atomic_load_n(&s->journal.gref[q].nr,
+				       __ATOMIC_RELAXED);
+	json_object_set_new(obj, "grants_mapped",
+			    json_integer((json_int_t)sum));
 	return obj;
 }
 
@@ -107,5 +115,5 @@ void vif_list(struct device *dev, json_t *obj, bool full)
 						 ? worker_pid(dev->dom->worker)
 						 : 0));
 	if (full && v->stats)
-		json_object_set_new(obj, "counters", counters(v->stats));
+		json_object_set_new(obj, "counters", counters(v));
 }

@@ -89,6 +89,9 @@ done
 guest_up a 2 10.9.0.2/24
 both_up
 must_reach 10.9.0.1
+in_dom 1 "$BUILD/bin/xensplit" stats 2 vif/0 --json --control "$TMP/control" |
+	jq -e '.devices[0].counters | .grants_mapped > 0 and .static_bytes > 0' \
+		>/dev/null || fail "no static grants in stats"
 nsenter --preserve-credentials --user --net --target "$XENSPLITD_PID" -- \
 	iperf3 -s -1 -B 10.9.0.1 >"$TMP/iperf-s" 2>&1 &
 wait_for 10 listens 5201 || fail "no iperf3: $(cat "$TMP/iperf-s")"
