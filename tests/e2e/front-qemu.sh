@@ -71,14 +71,18 @@ END
 truncate -s 0 "$TMP/disk.img"
 # so long that a busy machine does not miss it
 truncate -s 256M "$TMP/disk.img"
+qemu=$(qemu_pid) # takes a while, which the load may not have
 io --rw=verify --depth=2 >"$TMP/io.out" 2>&1 &
 load=$!
 wait_for 10 written $((1 << 20)) || fail "no load"
-kill -KILL "$(qemu_pid)"
+kill -KILL "$qemu"
 wait $JOB
 written $((250 << 20)) && fail "the load was over before the kill"
-start_qemu
+# As a toolstack: first the state, then the backend.  QEMU takes whatever ring it
+# finds for a new one, so the frontend has to have left the old one.
 put $BACK/state 1
+wait_state $FRONT 1
+start_qemu
 wait $load || { cat "$TMP/io.out" >&2; fail "I/O across a restart"; }
 grep -q restarted "$TMP/io.out" || fail "no restart was seen"
 pass "QEMU killed and started again under verified load"
