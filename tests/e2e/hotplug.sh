@@ -19,12 +19,11 @@ BACK=/local/domain/0/backend/vbd
 start_in_0()
 {
 	"$XENLOCAL" create --domid 2 --name guest >/dev/null 2>&1
-	mkfifo "$TMP/ready"
+	: >"$TMP/ready"
 	"$XENLOCAL" exec --domid 0 -- "$@" "$BUILD/bin/xensplitd" --ready-fd 7 \
-		--log-level debug 7<>"$TMP/ready" >>"$BACK_LOG" 2>&1 &
+		--log-level debug 7>"$TMP/ready" >>"$BACK_LOG" 2>&1 &
 	XENSPLITD_PID=$!
-	read -rt 10 _ <>"$TMP/ready" || fail "xensplitd does not get ready"
-	rm "$TMP/ready"
+	to_be_ready 10 || fail "xensplitd does not get ready"
 }
 # ---- xl ----
 

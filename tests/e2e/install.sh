@@ -88,9 +88,9 @@ export XENSPLIT_RUNDIR=$TMP
 start_xen
 "$XENLOCAL" create --domid 1 --name back --driver-domain >/dev/null
 "$XENLOCAL" create --domid 2 --name guest >/dev/null
-mkfifo "$TMP/ready"
-in_dom 1 xensplitd --ready-fd 7 7<>"$TMP/ready" >"$TMP/xensplitd.log" 2>&1 &
-read -rt 10 _ <>"$TMP/ready" ||
+: >"$TMP/ready"
+in_dom 1 xensplitd --ready-fd 7 7>"$TMP/ready" >"$TMP/xensplitd.log" 2>&1 &
+wait_for 10 test -s "$TMP/ready" ||
 	fail "xensplitd: $(cat "$TMP/xensplitd.log")"
 truncate -s 4M "$TMP/disk"
 head -c 4M /dev/urandom >"$TMP/data"

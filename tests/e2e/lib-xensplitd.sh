@@ -11,6 +11,10 @@ BACK_LOG=$TMP/xensplitd.log
 export XENSPLIT_RUNDIR=$TMP
 XENSPLITD_PID=
 
+# to_be_ready SECONDS: until something is in $TMP/ready.  A file, not a FIFO:
+# what is written to that is gone if it is closed before it is opened to read.
+to_be_ready() { wait_for "$1" test -s "$TMP/ready"; }
+
 # start_back [OPTION...]: xensplitd in domain 1; waits until it is ready.
 # BACK_WRAP: words before it, such as unshare and its options
 start_back()
@@ -18,13 +22,12 @@ start_back()
 	"$XENLOCAL" create --domid 1 --name back --driver-domain \
 		>/dev/null 2>&1
 	"$XENLOCAL" create --domid 2 --name guest >/dev/null 2>&1
-	rm -f "$TMP/ready"
-	mkfifo "$TMP/ready"
+	: >"$TMP/ready"
 	"$XENLOCAL" exec --domid 1 -- ${BACK_WRAP+"${BACK_WRAP[@]}"} \
 		"$BUILD/bin/xensplitd" --ready-fd 7 \
-		--log-level debug "$@" 7<>"$TMP/ready" >>"$BACK_LOG" 2>&1 &
+		--log-level debug "$@" 7>"$TMP/ready" >>"$BACK_LOG" 2>&1 &
 	XENSPLITD_PID=$!
-	read -rt 10 _ <>"$TMP/ready" ||
+	to_be_ready 10 ||
 		{ cat "$BACK_LOG" >&2; fail "xensplitd does not get ready"; }
 }
 

@@ -15,11 +15,11 @@ DISK_KIB=$((2 * 1024))
 BACK=/local/domain/0/backend/vbd
 start_back_in_0()
 {
-	mkfifo "$TMP/ready"
+	: >"$TMP/ready"
 	"$XENLOCAL" exec --domid 0 -- "$BUILD/bin/xensplitd" --ready-fd 7 \
-		7<>"$TMP/ready" >>"$BACK_LOG" 2>&1 &
+		7>"$TMP/ready" >>"$BACK_LOG" 2>&1 &
 	XENSPLITD_PID=$!
-	read -rt 10 _ <>"$TMP/ready" || fail "xensplitd does not get ready"
+	to_be_ready 10 || fail "xensplitd does not get ready"
 }
 nodes() { in_dom 0 xenstore-ls -f / | sed 's/ = .*//' | LC_ALL=C sort; }
 target() # FE N: half of the disks are files, half are memory

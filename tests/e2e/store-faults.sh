@@ -61,15 +61,15 @@ start_back_with_small()
 	small=
 	in_dom 1 unshare -m sh -c "$mount" "$TMP/small" 2>/dev/null && small=1
 	[ -n "$small" ] || mount=
-	mkfifo "$TMP/ready"
+	: >"$TMP/ready"
 	# shellcheck disable=SC2016
 	"$XENLOCAL" exec --domid 1 -- unshare ${small:+-m} sh -c "$mount
 		truncate -s 8M \"\$0/image\"
 		exec \"\$@\"" "$TMP/small" "$BUILD/bin/xensplitd" \
-		--ready-fd 7 --log-level debug 7<>"$TMP/ready" \
+		--ready-fd 7 --log-level debug 7>"$TMP/ready" \
 		>>"$BACK_LOG" 2>&1 &
 	XENSPLITD_PID=$!
-	read -rt 10 _ <>"$TMP/ready" || {
+	to_be_ready 10 || {
 		cat "$BACK_LOG" >&2
 		fail "xensplitd does not get ready"
 	}
