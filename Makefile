@@ -22,7 +22,10 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes \
 	    -Wold-style-definition -Wvla
 PKG_CONFIG ?= pkg-config
-UNIT_TIMEOUT ?= 60
+# Limits against tests that hang, not for slow machines: Check's own (4 s a test
+# unless it says otherwise) times the multiplier, and of a whole program.
+UNIT_TIMEOUT ?= 400
+export CK_TIMEOUT_MULTIPLIER ?= 6
 JOBS ?= 2
 
 ALL_CPPFLAGS := -I. -D_GNU_SOURCE $(CPPFLAGS)
@@ -77,7 +80,7 @@ $(BUILD)/%.o: %.c
 
 # ---- the two commands, and what they are made of ----
 
-E2E_TIMEOUT ?= 180
+E2E_TIMEOUT ?= 400
 E2E ?= $(filter-out lib% %-lib abi-check,\
 	$(basename $(notdir $(wildcard tests/e2e/*.sh))))
 

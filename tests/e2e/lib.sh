@@ -50,10 +50,11 @@ need()
 	done
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds; 1 when time is up
+# wait_for SECONDS COMMAND...: until the command succeeds; 1 when time is up.
+# SECONDS are those of an idle machine; a busy one has E2E_PATIENCE times more.
 wait_for()
 {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${E2E_PATIENCE:-4}))
 	shift
 	until "$@"; do
 		[ $SECONDS -le $end ] || return 1
