@@ -35,8 +35,9 @@ struct peer_config {
 	uint32_t src_ip, dst_ip; /* last bytes of the addresses */
 	unsigned int linger_ms;
 	int ready_fd;
-	unsigned int nr_joins;
+	unsigned int nr_joins, nr_map;
 	uint8_t join[16][6];
+	uint32_t map[128]; /* nr_map: of hashes to queues, by the backend */
 	struct netfront_options front;
 };
 

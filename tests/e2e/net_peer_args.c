@@ -40,6 +40,7 @@ static const struct option long_options[] = {
 	{"dst-ip", required_argument, NULL, 'I'},
 	{"src-ip", required_argument, NULL, 'i'},
 	{"join", required_argument, NULL, 'j'},
+	{"hash-map", required_argument, NULL, 'H'},
 	{"linger-ms", required_argument, NULL, 'l'},
 	{"ready-fd", required_argument, NULL, 'r'},
 	{"poll-us", required_argument, NULL, 'u'},
@@ -70,6 +71,8 @@ static void usage(FILE *to)
 	      "--csum=full|partial|wrong\n"
 	      "  --gso-size=BYTES (tcp) --vlan=ID --dst=MAC --src=MAC\n"
 	      "  --src-ip=N --dst-ip=N (last byte) --join=MAC (16 of them)\n"
+	      "  --hash-map=Q,Q,...  have the backend choose the queue by "
+	      "hash\n"
 	      "  --linger-ms=N    wait so long for stragglers (200)\n"
 	      "  --ready-fd=N     write a line there when connected\n"
 	      "  --plain          only the number in a frame changes\n"
@@ -186,6 +189,14 @@ static bool frame_option(struct peer_config *cfg, int opt)
 	}
 }
 
+static void hash_map(struct peer_config *cfg, char *list)
+{
+	char *word, *rest = list;
+
+	while ((word = strsep(&rest, ",")) && cfg->nr_map < 128)
+		cfg->map[cfg->nr_map++] = number(word);
+}
+
 static void run_option(struct peer_config *cfg, int opt)
 {
 	switch (opt) {
@@ -206,6 +217,9 @@ static void run_option(struct peer_config *cfg, int opt)
 		break;
 	case 'R':
 		cfg->rate = number(optarg);
+		break;
+	case 'H':
+		hash_map(cfg, optarg);
 		break;
 	case 'l':
 		cfg->linger_ms = number(optarg);
