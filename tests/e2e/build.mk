@@ -25,3 +25,9 @@ $(eval $(call program,$(E2E_HOSTILE_FRONT),$(E2E_HOSTILE_FRONT).o $(E2E_RAW),\
 	$(FRONTEND_LIBS)))
 $(eval $(call program,$(E2E_FRONT_WALK),$(E2E_FRONT_WALK).o $(E2E_RAW),\
 	$(FRONTEND_LIBS)))
+
+E2E_HOSTILE_NET := $(BUILD)/tests/e2e/hostile_net
+ALL += $(E2E_HOSTILE_NET)
+$(eval $(call program,$(E2E_HOSTILE_NET),$(E2E_HOSTILE_NET).o \
+	$(E2E_HOSTILE_NET)_ends.o \
+	$(BUILD)/tests/e2e/raw_net.o $(E2E_RAW),$(FRONTEND_LIBS)))

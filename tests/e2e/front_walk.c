@@ -89,7 +89,7 @@ int main(int argc, char **argv)
 
 	if (argc != 3)
 		return 64;
-	if (raw_open(&f, (unsigned int)atoi(argv[1])))
+	if (raw_open(&f, "vbd", (unsigned int)atoi(argv[1])))
 		return 2;
 	for (i = 0; i < sizeof(walks) / sizeof(walks[0]); i++)
 		if (!strcmp(argv[2], walks[i].name))

@@ -500,7 +500,7 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return 64;
 	persistent = argc > 3 && !strcmp(argv[3], "persistent");
-	if (raw_open(&f, (unsigned int)atoi(argv[1])))
+	if (raw_open(&f, "vbd", (unsigned int)atoi(argv[1])))
 		return 2;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		if (!strcmp(argv[2], cases[i].name))

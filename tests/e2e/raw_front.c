@@ -27,7 +27,7 @@ static int complain(const char *what, int err)
 	return err;
 }
 
-int raw_open(struct raw_front *f, unsigned int devid)
+int raw_open(struct raw_front *f, const char *class, unsigned int devid)
 {
 	uint64_t backend_id;
 	struct xs_err why = {""};
@@ -41,8 +41,8 @@ int raw_open(struct raw_front *f, unsigned int devid)
 		err = xs_store_domid(f->xs, &domid);
 	if (err)
 		return complain("xenstore", err);
-	snprintf(f->fe, sizeof(f->fe), "/local/domain/%u/device/vbd/%u", domid,
-		 devid);
+	snprintf(f->fe, sizeof(f->fe), "/local/domain/%u/device/%s/%u", domid,
+		 class, devid);
 	err = xs_read_str(f->xs, XBT_NULL, f->fe, "backend", f->be,
 			  sizeof(f->be), &why);
 	if (!err)

@@ -34,8 +34,8 @@ struct raw_front {
 	uint64_t next_id;
 };
 
-/* Find the device.  0 or -errno, said on standard error. */
-int raw_open(struct raw_front *f, unsigned int devid);
+/* Find the device of class vbd or vif.  0 or -errno, said on standard error. */
+int raw_open(struct raw_front *f, const char *class, unsigned int devid);
 void raw_close(struct raw_front *f);
 
 void raw_set_state(struct raw_front *f, enum xenbus_state state);
