@@ -17,7 +17,6 @@ hostile()
 	fail "hostile_net $*"
 }
 lines() { grep -c "$1" "$BACK_LOG"; }
-counter() { stat_of "vif/$1" "d['counters']['$2']"; }
 # the other guest's frames go on from where they are now
 sibling_moves()
 {

@@ -59,6 +59,15 @@ detach_vif()
 		"/local/domain/$1/device/vif/$2" || fail "cannot remove $1/$2"
 }
 
+# vif_stat FE/DEVID EXPRESSION: of what `stats` says of it, as jq has it
+vif_stat()
+{
+	in_dom 1 "$BUILD/bin/xensplit" stats --json "${1%/*}" "vif/${1#*/}" \
+		2>/dev/null | jq -r ".devices[0]$2"
+}
+# counter FE/DEVID NAME
+counter() { vif_stat "$1" ".counters.$2"; }
+
 # peer_start NAME FE OPTION...: in the background, until it is connected
 peer_start()
 {
