@@ -111,6 +111,8 @@ struct device_class {
 	/* keys of the toolstack that may change at any time, ended by NULL:
 	 * changed() is called then; may be NULL */
 	const char *const *live_keys;
+	/* the same of a key in the frontend's directory; NULL: none */
+	const char *front_live_key;
 	/* read the toolstack's keys, open what is behind, publish features
 	 * (not the state) */
 	void (*offer)(struct device *dev);

@@ -134,6 +134,18 @@ void super_index_fe_dir(struct device *dev)
 	watch_life(dev->dom);
 }
 
+/* key: of the device's frontend directory, "/state", or "" for all of it. */
+static void on_front_key(struct device *dev, const char *key)
+{
+	const char *live = dev->class->front_live_key;
+
+	if (*key && live && !strcmp(key + 1, live))
+		dev->recheck = true;
+	else if (*key && strcmp(key, "/state"))
+		return;
+	device_mark(dev);
+}
+
 /* path: /local/domain/F/device[/TYPE/ID[/KEY...]], or above. */
 static void on_frontend(struct xs_watch *w, const char *path, void *arg)
 {
@@ -151,12 +163,10 @@ static void on_frontend(struct xs_watch *w, const char *path, void *arg)
 	}
 	dir[n] = '\0';
 	if (slashes >= 6) {
-		if (path[n] && strcmp(path + n, "/state"))
-			return;
 		for (dev = LIST_FIRST(fe_bucket(dom->super, dir)); dev;
 		     dev = LIST_NEXT(dev, by_fe_dir))
 			if (!strcmp(dev->fe_dir, dir))
-				device_mark(dev);
+				on_front_key(dev, path + n);
 		return;
 	}
 	super_check_domain(dom);

@@ -239,6 +239,19 @@ static int change_mtu(struct vif *v, uint32_t mtu, struct xs_err *err)
 	return e;
 }
 
+/* The frontend's word: what cannot be understood changes nothing. */
+static void change_mcast(struct vif *v)
+{
+	uint32_t wanted;
+
+	if (v->steer.at != STEER_CONNECTED ||
+	    vif_mcast_read(v->dev->super->xs, v->dev->fe_dir, &wanted) ||
+	    wanted == v->conn.mcast_control)
+		return;
+	v->conn.mcast_control = wanted;
+	v->mcast_due = true;
+}
+
 static void vif_changed(struct device *dev)
 {
 	struct vif *v = dev->priv;
@@ -258,9 +271,10 @@ static void vif_changed(struct device *dev)
 	if (memcmp(&cfg.policy, &v->cfg.policy, sizeof(cfg.policy))) {
 		log_info(dev->name, "the policy changes");
 		v->policy_due = v->steer.at >= STEER_ADDED || v->steer.asking;
-		v->steer.change_due = v->policy_due || v->pcap_due;
 	}
 	v->cfg = cfg;
+	change_mcast(v);
+	v->steer.change_due = vif_change_is_due(v);
 	steer_go(&v->steer);
 }
 
@@ -278,6 +292,7 @@ static const char *const live_keys[] = {"mac",
 const struct device_class vif_class = {
 	.type = "vif",
 	.live_keys = live_keys,
+	.front_live_key = "request-multicast-control",
 	.offer = vif_offer,
 	.connect = vif_connect,
 	.changed = vif_changed,

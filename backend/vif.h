@@ -60,11 +60,14 @@ struct vif_offer {
 int vif_connect_read(struct xs_store *xs, const char *dir,
 		     const struct vif_offer *offer,
 		     struct worker_net_connect *c, struct xs_err *err);
+/* Whether the frontend wants the multicast filter, which it may change while
+ * it is connected.  0 or -errno. */
+int vif_mcast_read(struct xs_store *xs, const char *dir, uint32_t *wanted);
 /* What the guest may transmit on a link: LINK_TSO4 and LINK_TSO6. */
 uint32_t vif_gso_offered(const struct vif_offer *offer);
 
 /* The question about a change that is under way. */
-enum vif_change { VIF_NO_CHANGE, VIF_POLICY, VIF_PCAP };
+enum vif_change { VIF_NO_CHANGE, VIF_POLICY, VIF_PCAP, VIF_MCAST };
 
 struct vif {
 	struct steer steer; /* first: see backend/steer.h */
@@ -82,7 +85,7 @@ struct vif {
 	struct worker_net_connect conn;
 	bool resume; /* a worker had these rings */
 
-	bool policy_due, pcap_due;
+	bool policy_due, pcap_due, mcast_due;
 	enum vif_change asked;
 	int pcap_fd; /* on its way to the worker; -1: stop, or none */
 	uint32_t pcap_snap_len;
@@ -98,6 +101,8 @@ static inline struct vif *vif_of(struct steer *s)
 
 int vif_fill(struct steer *s, enum steer_question q, struct worker_msg *msg,
 	     int *fds, unsigned int *nr_fds, struct xs_err *err);
+/* There is a change that the worker has to be told. */
+bool vif_change_is_due(const struct vif *v);
 void vif_change_answered(struct steer *s, int err, const char *text);
 void vif_rings_dropped(struct steer *s);
 void vif_worker_gone(struct steer *s);

@@ -6,6 +6,7 @@
 
 #include "backend/front_keys.h"
 #include "backend/vif.h"
+#include "hypercall/xenbus_keys.h"
 
 struct reader {
 	struct front_keys keys; /* first */
@@ -203,6 +204,18 @@ static int read_all(struct front_keys *keys)
 	if (!e)
 		e = read_ctrl(r);
 	return e ? e : check_unique(r);
+}
+
+int vif_mcast_read(struct xs_store *xs, const char *dir, uint32_t *wanted)
+{
+	struct xs_err err;
+	uint64_t on;
+	int e = xenbus_key_read(xs, XBT_NULL, vif_keys, dir,
+				"request-multicast-control", &on, &err);
+
+	if (!e)
+		*wanted = (uint32_t)on;
+	return e;
 }
 
 int vif_connect_read(struct xs_store *xs, const char *dir,

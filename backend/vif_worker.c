@@ -14,6 +14,11 @@
 
 _Static_assert(1 + LINK_MAX_QUEUES <= WORKER_MAX_FDS, "descriptors of a NIC");
 
+bool vif_change_is_due(const struct vif *v)
+{
+	return v->policy_due || v->pcap_due || v->mcast_due;
+}
+
 static int fill_add(struct vif *v, struct worker_msg *msg, int *fds,
 		    unsigned int *nr_fds, struct xs_err *err)
 {
@@ -32,8 +37,8 @@ static int fill_add(struct vif *v, struct worker_msg *msg, int *fds,
 	fds[0] = v->stats_fd;
 	memcpy(fds + 1, v->link.fd, v->link.nr_fds * sizeof(int));
 	*nr_fds = 1 + v->link.nr_fds;
-	v->policy_due = false;
-	v->steer.change_due = v->pcap_due;
+	v->policy_due = v->mcast_due = false;
+	v->steer.change_due = vif_change_is_due(v);
 	return 0;
 }
 
@@ -45,6 +50,11 @@ static void fill_change(struct vif *v, struct worker_msg *msg, int *fds,
 		v->asked = VIF_POLICY;
 		msg->op = WORKER_NET_POLICY;
 		msg->net_policy = v->cfg.policy;
+	} else if (v->mcast_due) {
+		v->mcast_due = false;
+		v->asked = VIF_MCAST;
+		msg->op = WORKER_NET_MCAST;
+		msg->net_mcast.on = v->conn.mcast_control;
 	} else {
 		v->pcap_due = false;
 		v->asked = VIF_PCAP;
@@ -55,7 +65,7 @@ static void fill_change(struct vif *v, struct worker_msg *msg, int *fds,
 			*nr_fds = 1;
 		}
 	}
-	v->steer.change_due = v->policy_due || v->pcap_due;
+	v->steer.change_due = vif_change_is_due(v);
 }
 
 int vif_fill(struct steer *s, enum steer_question q, struct worker_msg *msg,
