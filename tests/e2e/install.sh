@@ -267,6 +267,7 @@ if [ "$(id -u)" = 0 ] &&
 		wait_for 10 plugged || fail "bridge: $(cat "$TMP/caps.log")"
 		in_dom 0 xensplit network-detach guest 0 ||
 			fail "network-detach"
+		pass "a NIC on a bridge, with the unit's capabilities"
 	fi
 	kill "$daemon"
 	wait "$daemon" || fail "ended with $?: $(cat "$TMP/caps.log")"
