@@ -40,6 +40,7 @@ struct front_xenbus {
 	bool stopping;    /* and the thread knows */
 	bool reported;    /* a violation, in xenstore */
 	bool joined;      /* connect() was done with this backend */
+	bool resetting;   /* the backend has yet to leave an earlier frontend */
 	/* of what a backend can cause at will */
 	struct log_limit limit_log;
 
@@ -265,17 +266,48 @@ static void on_back(struct xs_watch *w, const char *path, void *arg)
 	step(arg);
 }
 
-/* Begin from Initialising, whatever an earlier frontend left: that is what
- * makes a backend offer itself anew. */
-static void begin(struct front_xenbus *x)
+static bool is_with_frontend(enum xenbus_state backend)
+{
+	return backend == XenbusStateInitialised ||
+	       backend == XenbusStateConnected || backend == XenbusStateClosing;
+}
+
+static void begin_with(struct front_xenbus *x, enum xenbus_state state)
 {
 	enum xenbus_state stored;
 	struct xs_err why;
 
-	x->own = XenbusStateInitialising;
+	x->own = state;
 	if (xs_read_state(x->xs, XBT_NULL, x->front, &stored, &why) ||
-	    stored != XenbusStateInitialising)
+	    stored != state)
+		write_state(x, state);
+}
+
+/*
+ * Begin from Initialising, whatever an earlier frontend left: that is what
+ * makes a backend offer itself anew.  Linux's and QEMU's do so only when they
+ * are Closed; one that is still connected to a frontend that was killed, or to
+ * the kernel's, closes when it sees Closed.
+ */
+static void begin(struct front_xenbus *x)
+{
+	enum xenbus_state other;
+	struct xs_err why;
+
+	x->resetting = !xs_read_state(x->xs, XBT_NULL, x->back, &other, &why) &&
+		       is_with_frontend(other);
+	begin_with(x,
+		   x->resetting ? XenbusStateClosed : XenbusStateInitialising);
+}
+
+/* Whether the backend is still closing what an earlier frontend left. */
+static bool is_resetting(struct front_xenbus *x)
+{
+	if (x->resetting && !x->stopping && !is_with_frontend(x->other)) {
+		x->resetting = false;
 		write_state(x, XenbusStateInitialising);
+	}
+	return x->resetting && !x->stopping;
 }
 
 static int watch_back(struct front_xenbus *x, const char *key,
@@ -411,6 +443,8 @@ static void walk(struct front_xenbus *x)
 			refuse(x, -EINVAL, why.text);
 			return;
 		}
+		if (is_resetting(x))
+			return;
 		if (has_restarted(x))
 			restart(x);
 		else if (!atomic_load(&x->d->status) ||

@@ -25,15 +25,15 @@ start_qemu()
 	JOB=$!
 }
 
-# The process itself, not what started it.
-qemu_pid()
+# pid_of PROGRAM: the process itself, not what started it.
+pid_of()
 {
-	local pid
+	local pid exe
+	exe=$(readlink -f "$1")
 	for pid in $(tagged); do
-		[ "$(readlink "/proc/$pid/exe")" = "$QEMU_EXE" ] && echo "$pid"
+		[ "$(readlink "/proc/$pid/exe")" = "$exe" ] && echo "$pid"
 	done
 }
-QEMU_EXE=$(readlink -f $QEMU)
 
 state_is() { [ "$(in_dom 0 xenstore-read "$1/state" 2>/dev/null)" = "$2" ]; }
 wait_state() { wait_for 10 state_is "$1" "$2" || fail "$1 is not in state $2"; }
@@ -71,7 +71,7 @@ END
 truncate -s 0 "$TMP/disk.img"
 # so long that a busy machine does not miss it
 truncate -s 256M "$TMP/disk.img"
-qemu=$(qemu_pid) # takes a while, which the load may not have
+qemu=$(pid_of $QEMU) # takes a while, which the load may not have
 io --rw=verify --depth=2 >"$TMP/io.out" 2>&1 &
 load=$!
 wait_for 10 written $((1 << 20)) || fail "no load"
@@ -86,6 +86,16 @@ start_qemu
 wait $load || { cat "$TMP/io.out" >&2; fail "I/O across a restart"; }
 grep -q restarted "$TMP/io.out" || fail "no restart was seen"
 pass "QEMU killed and started again under verified load"
+
+wait_state $BACK 6
+io --rw=randwrite --seconds=1000 >"$TMP/io.out" 2>&1 &
+load=$!
+wait_state $BACK 4
+kill -KILL "$(pid_of "$E2E_BIN/blkfront_io")"
+wait $load
+io --rw=verify --size=1m >"$TMP/io.out" 2>&1 ||
+	{ cat "$TMP/io.out" >&2; fail "I/O after a frontend that was killed"; }
+pass "a frontend killed, the next one connects"
 
 wait_state $BACK 6
 io --rw=randwrite --seconds=20 --depth=32 >"$TMP/io.out" 2>&1 &
