@@ -118,7 +118,7 @@ help:
 	@echo 'make check       all tests, with sanitizer builds, as CI runs them'
 	@echo 'make check-xen  on a real Xen host, in emulation (XEN="a b": some)'
 	@echo 'make demo        the main job from end to end'
-	@echo 'make bench       side by side with other block servers (ONLY=pattern)'
+	@echo 'make bench       side by side with other disks and NICs (ONLY=pattern)'
 	@echo 'make install    DESTDIR, PREFIX (/usr/local) and more: mk/install.mk'
 	@echo 'make uninstall  remove what install installed'
 	@echo 'make deb        Debian packages in $(BUILD)/deb'

@@ -15,7 +15,9 @@ check="python3 check valgrind qemu-system-xen qemu-utils jq clang-format binutil
        mandoc groff-base"
 deb="$build debhelper dpkg-dev fakeroot lintian mmdebstrap"
 check_xen="qemu-system-x86 mmdebstrap e2fsprogs util-linux"
-bench="python3 gnuplot-nox qemu-utils qemu-system-common qemu-system-xen"
+bench="python3 gnuplot-nox qemu-utils qemu-system-common qemu-system-xen
+       dpdk dpdk-dev librte-net-memif23 librte-net-vhost23
+       librte-net-virtio23"
 
 case "${1:-}" in
 build) want="$build" ;;

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""make bench: xensplit's block path beside its peers, in one run.
+"""make bench: xensplit's disks and NICs beside their peers, in one run.
 
 For each store, all peers are started; for each case, in each round, each peer
 runs once, after a probe of the cache-line round trip.  So what changes on the
@@ -31,8 +31,6 @@ OVERHEAD_S = 0.3
 OVERHEAD_RUNS = 30
 STORE_OVERHEAD_S = 5
 RUN_MIN_S, RUN_MAX_S = 0.2, 1.0
-QUIET_S = 1.0  # idle and rate cases, a round: this is measured
-QUIET_OVERHEAD_S = 1.1
 PROBE_S = 0.01
 BUSY_LOAD = 0.7
 SYSCALLS_S = 0.2
@@ -45,6 +43,10 @@ def say(text):
 def matches(name, patterns):
     return not patterns or any(
         fnmatch.fnmatchcase(name, f"*{p}*") for p in patterns)
+
+
+def takes(peer, case):
+    return peer.is_net == (case.kind == "net") and peer.serves(case)
 
 
 def arguments():
@@ -84,15 +86,18 @@ class Bench:
         cases = [c for c in all_cases() if matches(c.name, args.only)]
         self.plan = {}  # store -> [(case, [peer])]
         for store in STORES:
-            todo = [(c, [p for p in peers if p.serves(c)])
+            todo = [(c, [p for p in peers if takes(p, c)])
                     for c in cases if c.store == store]
             todo = [(c, ps) for c, ps in todo if ps]
             if todo:
                 self.plan[store] = todo
         self.left = sum(len(ps) for todo in self.plan.values()
                         for _, ps in todo) * args.rounds
-        self.quiet = sum(len(ps) for todo in self.plan.values()
-                         for c, ps in todo if c.kind != "load") * args.rounds
+        fixed = [sum(c.fixed) for todo in self.plan.values()
+                 for c, ps in todo if c.fixed for _ in ps] * args.rounds
+        # runs that last as long as they last, and how long all of them do
+        self.nr_fixed = len(fixed)
+        self.fixed_s = sum(fixed)
         self.stores_left = len(self.plan)
         self.overhead = OVERHEAD_S * OVERHEAD_RUNS
         self.measured = OVERHEAD_RUNS
@@ -115,15 +120,15 @@ class Bench:
             return self.args.seconds
         rest = self.args.budget - self.elapsed() - \
             STORE_OVERHEAD_S * self.stores_left - \
-            self.quiet * (QUIET_S + QUIET_OVERHEAD_S)
-        runs = max(1, self.left - self.quiet)
+            self.fixed_s
+        runs = max(1, self.left - self.nr_fixed)
         return min(RUN_MAX_S, max(RUN_MIN_S, rest / runs -
                                       self.overhead / self.measured))
 
     def remaining(self):
-        return (self.left - self.quiet) * \
+        return (self.left - self.nr_fixed) * \
             (self.run_seconds() + self.overhead / self.measured) + \
-            self.quiet * (QUIET_S + QUIET_OVERHEAD_S) + \
+            self.fixed_s + \
             STORE_OVERHEAD_S * self.stores_left
 
     def problem(self, text):
@@ -151,8 +156,9 @@ class Bench:
                     started.append(peer)
             for case, peers in todo:
                 self.run_case(case, [p for p in peers if p in started])
-                self.left -= len([p for p in peers if p not in started]) * \
-                    self.args.rounds
+                for peer in peers:
+                    if peer not in started:
+                        self.ran(case, self.args.rounds)
         finally:
             for peer in reversed(started):
                 peer.stop()
@@ -175,8 +181,15 @@ class Bench:
         self.problem(text)
         self.failed.add(peer.name)
 
+    def ran(self, case, nr=1):
+        """So many runs of the case are not to come any more."""
+        self.left -= nr
+        if case.fixed:
+            self.nr_fixed -= nr
+            self.fixed_s -= nr * sum(case.fixed)
+
     def run_case(self, case, peers):
-        seconds = QUIET_S if case.kind != "load" else self.run_seconds()
+        seconds = case.fixed[0] if case.fixed else self.run_seconds()
         say(f"[{self.elapsed():4.0f} s, about {self.remaining():.0f} s left] "
             f"{case.name}")
         begin = self.elapsed()
@@ -188,8 +201,7 @@ class Bench:
                 if peer not in broken and \
                         not self.run_one(case, peer, round_nr, seconds):
                     broken.add(peer)
-                self.left -= 1
-                self.quiet -= case.kind != "load"
+                self.ran(case)
         for peer in peers:
             if self.perf and peer.name.startswith(OURS) and \
                     case.kind == "load" and peer not in broken:
@@ -225,7 +237,10 @@ class Bench:
                 continue
             row = self.results.row(case.name, peer.name)
             text = f"    {peer.name:21s}"
-            if "cpu_percent" in row:
+            if case.kind == "net":
+                text += f"{row['pps'] / 1e6:9.3f} M frames/s " \
+                    f"{row['mb_s']:7.0f} MB/s ±{row['spread'] * 50:3.0f} %"
+            elif "cpu_percent" in row:
                 text += f"{row['cpu_percent']:8.2f} % of a core " + ", ".join(
                     f"{end} {row[end + '_cpu_percent']:.2f}"
                     for end in ("front", "back", "xen")

@@ -126,6 +126,7 @@ class Host:
         self.xen_started = False
         self.random = None
         self.nr_vdevs = 0
+        self.nr_domains = 0
 
     def bin(self, name):
         return os.path.join(self.build, "bin", name)
@@ -181,6 +182,11 @@ class Host:
         """The name of a disk of the guest that is not in use yet."""
         self.nr_vdevs += 1
         return f"d{self.nr_vdevs - 1}p0"
+
+    def next_domain(self):
+        """An id that is not in use yet: after 0 and the guest's."""
+        self.nr_domains += 1
+        return str(self.nr_domains + int(self.GUEST))
 
     def in_domain(self, domid, argv):
         return [self.bin("xenlocal"), "exec", "--domid", str(domid), "--",

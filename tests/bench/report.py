@@ -61,6 +61,15 @@ def result_line(row):
             ratio_text(row), f"{row['line_ns']:.0f}"]
 
 
+def net_line(row):
+    c = row.get("counters", {})
+    return [row["case"], row["who"], row["waits"], number(row["pps"]),
+            f"{row['mb_s']:.0f}", f"{row['spread'] * 100:.0f} %",
+            ratio_text(row), f"{row['line_ns']:.0f}"] + [
+        f"{c[key]:.4f}" if key in c else "-"
+        for key in ("front_kicks", "events_sent", "batch")]
+
+
 def quiet_line(row):
     return [row["case"], row["who"], row["waits"]] + [
         f"{row[key]:.2f}" if key in row else "-"
@@ -83,7 +92,7 @@ def counter_line(row):
 
 
 def summary_text(results):
-    rows = sorted((r for r in results.rows() if "iops" in r),
+    rows = sorted((r for r in results.rows() if "iops" in r or "pps" in r),
                   key=lambda r: r["who"] != OURS)
     # by case, in the order of the run; ours first
     rows = [r for case in results.cases for r in rows if r["case"] == case]
@@ -113,6 +122,16 @@ def summary_text(results):
              "p50 µs", "xensplit ÷ it"],
             [quiet_line(r) for r in rows if "cpu_percent" in r]),
         *section(
+            "NICs",
+            "Frames one way, from the guest (-rx: to it); the ratio is of "
+            "frames a second where there is a ring only, of bytes where it "
+            "is TCP. Notifications are for a frame; batch: frames that the "
+            "backend handles at once.",
+            ["Case", "Who", "Waits", "Frames/s", "MB/s", "Spread",
+             "xensplit ÷ it", "Line ns", "front: sent", "back: sent",
+             "batch"],
+            [net_line(r) for r in rows if "pps" in r]),
+        *section(
             "Counters of xensplit, for a request",
             "Notifications and system calls of the frontend (the guest) and "
             "the backend; context switches; pages mapped; bytes copied "
@@ -134,7 +153,8 @@ def summary_text(results):
 
 
 def plot_script(results, out):
-    who = [w for w in results.who if w not in ("eventfd", "xensplit-null")]
+    who = [w for w in dict.fromkeys(name for name, _ in results.who)
+           if w not in ("eventfd", "xensplit-null")]
     stores = [s for s in STORES if any(
         results.has(f"blk/{c}/{s}", w) for c in PLOT_CASES for w in who)]
     if not stores:

@@ -17,13 +17,15 @@ class Results:
     def __init__(self):
         self.runs = {}  # (case name, who) -> {round: result}
         self.cases = {}  # name -> Case
-        self.who = {}  # name -> Peer
+        self.who = {}  # (name, configuration) -> Peer
+        self.waits = {}  # (case name, who) -> what its ends do
         self.syscalls = {}  # (case name, who) -> calls a request
         self.problems = []
 
     def add(self, case, peer, round_nr, result):
         self.cases[case.name] = case
-        self.who[peer.name] = peer
+        self.who[(peer.name, peer.config)] = peer
+        self.waits[(case.name, peer.name)] = peer.waits
         self.runs.setdefault((case.name, peer.name), {})[round_nr] = result
 
     def has(self, case, who):
@@ -43,8 +45,11 @@ class Results:
         return [function(*(r[n] for r in runs))
                 for n in sorted(set.intersection(*map(set, runs)))]
 
-    def ratios(self, case, who, key="iops"):
+    def ratios(self, case, who, key=None):
         """Ours to theirs, round by round."""
+        if case not in self.cases:
+            return []
+        key = key or self.cases[case].metric
         return self.paired(lambda a, b: a[key] / b[key],
                            (case, OURS), (case, who))
 
@@ -54,9 +59,10 @@ class Results:
 
     def row(self, case, who):
         runs = list(self.runs[(case, who)].values())
+        metric = self.cases[case].metric
         row = {"case": case, "who": who, "rounds": len(runs),
-               "waits": self.who[who].waits}
-        for key in ("iops", "mb_s", "p50_us", "p99_us", "front_cpu_us",
+               "waits": self.waits[(case, who)]}
+        for key in ("iops", "pps", "mb_s", "p50_us", "p99_us", "front_cpu_us",
                     "back_cpu_us", "front_sleeps", "back_sleeps", "line_ns",
                     "cpu_percent", "front_cpu_percent", "back_cpu_percent",
                     "xen_cpu_percent"):
@@ -65,10 +71,10 @@ class Results:
                 continue
             s = summary(values)
             row[key] = s["median"]
-            if key in ("iops", "p50_us", "line_ns", "cpu_percent"):
+            if key in (metric, "iops", "p50_us", "line_ns"):
                 row[key + "_min"] = s["min"]
                 row[key + "_max"] = s["max"]
-            if key == "iops":
+            if key == metric:
                 row["spread"] = s["spread"]
         counters = [r["counters"] for r in runs if "counters" in r]
         if counters:
@@ -78,8 +84,7 @@ class Results:
         if (case, who) in self.syscalls:
             row["syscalls"] = self.syscalls[(case, who)]
         if who != OURS and self.has(case, OURS):
-            quiet = self.cases[case].kind != "load"
-            ratios = self.ratios(case, who, "cpu_percent" if quiet else "iops")
+            ratios = self.ratios(case, who)
             if ratios:
                 row["xensplit_ratio"] = summary(ratios)
         return row

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the block path is to reach, measured in one run.
+"""What disks and NICs are to reach, measured in one run.
 
 Each line compares results of the same round; the median of the rounds decides.
 """
@@ -129,7 +129,19 @@ def quiet_targets(r):
                   r.ratios("blk/rate1000/memory", "eventfd", "cpu_percent"))
 
 
+def net_targets(r):
+    for size in (64, 1500):
+        for rx, way in (("", "from"), ("-rx", "to")):
+            case = f"net/{size}B{rx}/memory"
+            yield Verdict(f"{size}-byte frames {way} the guest, a second ÷ "
+                          "DPDK memif's", 1, False,
+                          r.ratios(case, "dpdk-memif"))
+    for rx, way in (("", "from"), ("-rx", "to")):
+        yield Verdict(f"TCP with GSO {way} the guest: bytes ÷ veth's", .8,
+                      False, r.ratios(f"net/tcp-gso{rx}/tap", "veth"))
+
+
 def verdicts(r):
     for group in (null_targets, memory_targets, file_targets,
-                  sleeping_targets, quiet_targets):
+                  sleeping_targets, quiet_targets, net_targets):
         yield from group(r)

@@ -3,6 +3,9 @@
 
 from peers.fio import Fio
 from peers.nbd import Nbdkit, QemuNbd
+from peers.net_dpdk import Memif, Vhost
+from peers.net_tap import TapForward, Veth, XensplitTap
+from peers.net_xensplit import XensplitFrames
 from peers.probes import Copy, Eventfd, Timer
 from peers.qemu_qdisk import QemuQdisk
 from peers.qsd import Qsd
@@ -26,4 +29,10 @@ def all_peers():
         Copy(),
         Eventfd(),
         Timer(),
+        XensplitFrames(),
+        Memif(),
+        Vhost(),
+        XensplitTap(),
+        Veth(),
+        TapForward(),
     ]

@@ -16,6 +16,7 @@ class Peer:
     # "poll", "sleep", or "local": no second process
     waits = "sleep"
     config = ""
+    is_net = False  # measured with NICs, else with disks
 
     def missing(self, host):
         """The program that is not on this machine, or None."""

@@ -26,9 +26,38 @@ MODEST_POLL_US = "50"
 SETTLE_S = 1.0
 
 
-class Xensplit(Peer):
-    next_domain = 3  # after 0 and the guest's
+def driver_domain(host):
+    """A new one of embedded Xen, for an xensplitd of its own."""
+    host.xen()
+    domid = host.next_domain()
+    host.call([host.bin("xenlocal"), "create", "--domid", domid,
+               "--name", f"driver{domid}", "--driver-domain"])
+    return domid
 
+
+class Control:
+    """xensplitd's control socket."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def counters(self, names):
+        """Of all devices together."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(self.path)
+            s.sendall(b'{"command": "stats"}\n')
+            answer = json.loads(s.makefile().readline())
+        if "error" in answer:
+            raise BenchError(f"xensplitd: {answer['error']}")
+        total = dict.fromkeys(names, 0)
+        for device in answer["devices"]:
+            for name in names:
+                total[name] += device["counters"].get(name, 0)
+        return total
+
+
+class Xensplit(Peer):
     def __init__(self, name, poll=True, store=None):
         self.name = name
         self.poll = poll
@@ -57,20 +86,15 @@ class Xensplit(Peer):
     # ---- set-up ----
 
     def start(self, host, store, disks):
-        host.xen()
-        # a driver domain for each xensplitd
-        domid = str(Xensplit.next_domain)
-        Xensplit.next_domain += 1
-        self.control = host.path(f"{self.name}.{domid}.control")
-        host.call([host.bin("xenlocal"), "create", "--domid", domid,
-                   "--name", f"driver{domid}", "--driver-domain"])
+        domid = driver_domain(host)
+        self.control = Control(host.path(f"{self.name}.{domid}.control"))
         argv = [host.bin("xensplitd"), "--loops", "1",
-                "--control", self.control]
+                "--control", self.control.path]
         if not self.poll:
             argv += ["--poll-us", "0"]
         self.server = Server(host, f"{self.name}.{domid}",
                              host.in_domain(domid, argv))
-        wait_for("xensplitd", 10, lambda: os.path.exists(self.control),
+        wait_for("xensplitd", 10, lambda: os.path.exists(self.control.path),
                  self.server.dead)
         self.vdevs = [self.attach(host, domid, store, i)
                       for i in range(disks)]
@@ -111,18 +135,7 @@ class Xensplit(Peer):
         return self.server.pids()
 
     def counters(self):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(10)
-            s.connect(self.control)
-            s.sendall(b'{"command": "stats"}\n')
-            answer = json.loads(s.makefile().readline())
-        if "error" in answer:
-            raise BenchError(f"xensplitd: {answer['error']}")
-        total = dict.fromkeys(BACK, 0)
-        for device in answer["devices"]:
-            for name in BACK:
-                total[name] += device["counters"].get(name, 0)
-        return total
+        return self.control.counters(BACK)
 
     def arguments(self, case, seconds):
         if case.kind != "load":
