@@ -38,7 +38,7 @@ class Testpmd:
         with open(self.log, "wb") as log:
             self.proc = subprocess.Popen(
                 argv, stdin=subprocess.PIPE, stdout=log, stderr=log,
-                env=host.env | {"XDG_RUNTIME_DIR": host.run_dir},
+                env=host.env | {"RUNTIME_DIRECTORY": host.run_dir},
                 start_new_session=True)
 
     def text(self, start=0):
