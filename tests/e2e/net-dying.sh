@@ -18,7 +18,7 @@ moves()
 }
 # load begins in guest 2, with large segments, both ways
 load() { peer_start load 2 --mode=echo --proto=tcp4 --size=30000 \
-	--gso-size=1448 --csum=partial --queues=2 --rate=400 "$@"; }
+	--gso-size=1448 --csum=partial --queues=2 --rate=400; }
 # over WHAT: the load has ended with a reason that has these words
 over()
 {
