@@ -71,6 +71,15 @@ static void set_limits(struct blkfront *bf, const struct blkfront_offer *offer,
 	pthread_mutex_unlock(&bf->dev.lock);
 }
 
+/* Linux's gntalloc knows one limit for all programs. */
+static const char *share_error(int err)
+{
+	if (err == -ENOSPC)
+		return "more pages than can be shared (on Linux, "
+		       "/sys/module/xen_gntalloc/parameters/limit for all)";
+	return strerror(-err);
+}
+
 int blkfront_setup_rings(struct blkfront *bf, uint32_t domid,
 			 const struct blkfront_offer *offer, struct xs_err *why)
 {
@@ -91,7 +100,7 @@ int blkfront_setup_rings(struct blkfront *bf, uint32_t domid,
 	if (err)
 		xs_err_set(why,
 			   "cannot share rings and buffers with domain %u: %s",
-			   domid, strerror(-err));
+			   domid, share_error(err));
 	else
 		set_limits(bf, offer, pages);
 	return err;
