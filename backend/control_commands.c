@@ -3,6 +3,7 @@
 #include "backend/control_commands.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/device_keys.h"
@@ -89,6 +90,21 @@ static json_t *cmd_resize(struct supervisor *super, const json_t *question)
 	return json_pack("{s:s}", "device", dev->name);
 }
 
+static struct device *find_nic(struct supervisor *super, const char *name)
+{
+	struct device *dev = super_find(super, name);
+	char own[DEVICE_NAME_MAX];
+
+	/* a guest's NIC number is in one of the two */
+	if (!dev && !strncmp(name, "vif/", 4)) {
+		snprintf(own, sizeof(own), "xensplit-%s", name);
+		dev = super_find(super, own);
+	}
+	return dev && (dev->class == &vif_class || dev->class == &vif_own_class)
+		       ? dev
+		       : NULL;
+}
+
 /* "file": record there, all bytes of a frame or "snap_len"; without it: stop */
 static json_t *cmd_pcap(struct supervisor *super, const json_t *question)
 {
@@ -97,10 +113,10 @@ static json_t *cmd_pcap(struct supervisor *super, const json_t *question)
 	const json_t *file = json_object_get(question, "file");
 	json_int_t snap_len = json_integer_value(
 		json_object_get(question, "snap_len"));
-	struct device *dev = name ? super_find(super, name) : NULL;
+	struct device *dev = name ? find_nic(super, name) : NULL;
 	struct xs_err err = {""};
 
-	if (!dev || dev->class != &vif_class)
+	if (!dev)
 		return error("no such NIC");
 	if (file && (!json_is_string(file) || *json_string_value(file) != '/'))
 		return error("\"file\" is not an absolute path");

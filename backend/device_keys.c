@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend/super.h"
+#include "hypercall/kernel_backend.h"
 
 struct publication {
 	const char *dir;
@@ -89,4 +89,18 @@ json_t *device_json_text(const char *text)
 	json_t *j = json_string(text);
 
 	return j ? j : json_string("(not UTF-8)");
+}
+
+bool device_is_ours(struct xs_store *xs, const struct xenbus_key *keys,
+		    const char *be_dir, const char *class,
+		    enum super_serve which)
+{
+	uint64_t serve = 0;
+
+	if (which == SUPER_SERVE_ALL ||
+	    (which == SUPER_SERVE_AUTO && !kernel_serves(class)))
+		return true;
+	return !xenbus_key_read(xs, XBT_NULL, keys, be_dir, "xensplit/serve",
+				&serve, NULL) &&
+	       serve;
 }

@@ -4,6 +4,8 @@
 #define XENSPLIT_BACKEND_DEVICE_KEYS_H
 
 #include "backend/device.h"
+#include "backend/super.h"
+#include "hypercall/xenbus_keys.h"
 
 struct key_number {
 	const char *key;
@@ -20,6 +22,11 @@ int device_publish(struct device *dev, const struct key_number *numbers,
  * a memfd that nobody can make shorter.  0 or -errno. */
 int device_make_stats(size_t size, int *fd, void **p);
 void device_free_stats(size_t size, int fd, void *p);
+
+/* Whether a directory of a class that kernels serve, too, is ours. */
+bool device_is_ours(struct xs_store *xs, const struct xenbus_key *keys,
+		    const char *be_dir, const char *class,
+		    enum super_serve which);
 
 /* A JSON string of text that may have bytes which JSON cannot. */
 json_t *device_json_text(const char *text);

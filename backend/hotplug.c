@@ -80,9 +80,9 @@ static int spawn(struct hotplug *h, const char *script, char **env, bool online)
 	return -e;
 }
 
-int hotplug_start(struct hotplug *h, const char *script, uint32_t fe_domid,
-		  uint32_t devid, const char *netdev, bool online,
-		  struct xs_err *err)
+int hotplug_start(struct hotplug *h, const char *script, const char *class,
+		  uint32_t fe_domid, uint32_t devid, const char *netdev,
+		  bool online, struct xs_err *err)
 {
 	char path[64], vif[32], dev[256], name[512];
 	char *own[OWN_ENV] = {name, path, "XENBUS_TYPE=vif",
@@ -93,7 +93,7 @@ int hotplug_start(struct hotplug *h, const char *script, uint32_t fe_domid,
 	*h = (struct hotplug){.pidfd = -1};
 	snprintf(name, sizeof(name), "script=%s", script);
 	snprintf(path, sizeof(path),
-		 "XENBUS_PATH=backend/vif/%" PRIu32 "/%" PRIu32, fe_domid,
+		 "XENBUS_PATH=backend/%s/%" PRIu32 "/%" PRIu32, class, fe_domid,
 		 devid);
 	snprintf(vif, sizeof(vif), "vif=vif%" PRIu32 ".%" PRIu32, fe_domid,
 		 devid);

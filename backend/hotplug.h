@@ -22,11 +22,12 @@ struct hotplug {
 	int log;   /* what it wrote */
 };
 
-/* Start it; 0 or -errno with err set.  netdev: gatewaydev of the NIC, "" if
+/* Start it; 0 or -errno with err set.  class: the directory below
+ * backend/.  netdev: gatewaydev of the NIC, "" if
  * none. */
-int hotplug_start(struct hotplug *h, const char *script, uint32_t fe_domid,
-		  uint32_t devid, const char *netdev, bool online,
-		  struct xs_err *err);
+int hotplug_start(struct hotplug *h, const char *script, const char *class,
+		  uint32_t fe_domid, uint32_t devid, const char *netdev,
+		  bool online, struct xs_err *err);
 /* It has ended, or is killed (with all that it started): give everything back.
  * 0, or -EIO with err: the status and the last line of what it wrote. */
 int hotplug_end(struct hotplug *h, struct xs_err *err);

@@ -37,11 +37,11 @@ struct worker_handle;
 #define SUPER_BUCKETS     4096u
 #define SUPER_DOM_BUCKETS 256u
 
-/* Which directories of backend/vbd are served. */
-enum super_vbd {
-	SUPER_VBD_AUTO, /* all, but where the kernel serves vbd: marked */
-	SUPER_VBD_ALL,
-	SUPER_VBD_MARKED, /* with xensplit/serve = 1 */
+/* Which directories of backend/vbd, backend/vif are served. */
+enum super_serve {
+	SUPER_SERVE_AUTO, /* all, but where the kernel serves them: marked */
+	SUPER_SERVE_ALL,
+	SUPER_SERVE_MARKED, /* with xensplit/serve = 1 */
 };
 
 struct super_options {
@@ -53,7 +53,7 @@ struct super_options {
 	bool run_scripts;         /* NICs' hotplug scripts; else others do */
 	const char *log_level;    /* handed to workers */
 	const char *version;      /* what the control socket tells */
-	enum super_vbd vbd;
+	enum super_serve vbd, vif;
 	int ready_fd; /* gets a line when all is set up; -1: none */
 };
 

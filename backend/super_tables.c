@@ -17,8 +17,8 @@
 
 #define DOMID_MAX 0x7fefu /* DOMID_FIRST_RESERVED - 1 */
 
-static const struct device_class *const classes[] = {&vbd_class, &vbd_own_class,
-						     &vif_class};
+static const struct device_class *const classes[] = {
+	&vbd_class, &vbd_own_class, &vif_class, &vif_own_class};
 #define NR_CLASSES (sizeof(classes) / sizeof(classes[0]))
 
 /* ---- tables ---- */

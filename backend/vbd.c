@@ -14,7 +14,6 @@
 #include "backend/device_keys.h"
 #include "backend/super.h"
 #include "backend/vbd_tune.h"
-#include "hypercall/kernel_backend.h"
 #include "hypercall/xenbus_keys.h"
 
 /* A worker of an earlier supervisor may hold an image a moment longer. */
@@ -314,14 +313,8 @@ static void vbd_force(struct device *dev)
 
 static bool vbd_is_ours(struct supervisor *super, const char *be_dir)
 {
-	uint64_t serve = 0;
-
-	if (super->opt->vbd == SUPER_VBD_ALL ||
-	    (super->opt->vbd == SUPER_VBD_AUTO && !kernel_serves("vbd")))
-		return true;
-	return !xenbus_key_read(super->xs, XBT_NULL, vbd_keys, be_dir,
-				"xensplit/serve", &serve, NULL) &&
-	       serve;
+	return device_is_ours(super->xs, vbd_keys, be_dir, "vbd",
+			      super->opt->vbd);
 }
 
 static const char *const vbd_live_keys[] = {"xensplit/poll-us", NULL};

@@ -289,19 +289,36 @@ static const char *const live_keys[] = {"mac",
 					"xensplit/pps-rx",
 					NULL};
 
+static bool vif_is_ours(struct supervisor *super, const char *be_dir)
+{
+	return device_is_ours(super->xs, vif_keys, be_dir, "vif",
+			      super->opt->vif);
+}
+
+/* clang-format off */
+#define VIF_OPERATIONS \
+	.live_keys = live_keys, \
+	.front_live_key = "request-multicast-control", \
+	.offer = vif_offer, \
+	.connect = vif_connect, \
+	.changed = vif_changed, \
+	.disconnect = vif_disconnect, \
+	.force = steer_force, \
+	.release = vif_release, \
+	.forget = vif_forget, \
+	.worker_changed = steer_worker_changed, \
+	.worker_event = steer_worker_event, \
+	.worker_carrier = vif_worker_carrier, \
+	.stats = vif_list
+/* clang-format on */
+
 const struct device_class vif_class = {
 	.type = "vif",
-	.live_keys = live_keys,
-	.front_live_key = "request-multicast-control",
-	.offer = vif_offer,
-	.connect = vif_connect,
-	.changed = vif_changed,
-	.disconnect = vif_disconnect,
-	.force = steer_force,
-	.release = vif_release,
-	.forget = vif_forget,
-	.worker_changed = steer_worker_changed,
-	.worker_event = steer_worker_event,
-	.worker_carrier = vif_worker_carrier,
-	.stats = vif_list,
+	.is_ours = vif_is_ours,
+	VIF_OPERATIONS,
+};
+
+const struct device_class vif_own_class = {
+	.type = "xensplit-vif",
+	VIF_OPERATIONS,
 };

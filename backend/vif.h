@@ -22,7 +22,9 @@
 #define VIF_TEXT_MAX   128u
 #define VIF_NAME_MAX   16u /* of an interface: IFNAMSIZ */
 
-extern const struct device_class vif_class;
+/* backend/vif/, where every toolstack puts NICs, and backend/xensplit-vif/,
+ * which is ours alone. */
+extern const struct device_class vif_class, vif_own_class;
 
 /* What the toolstack wants, checked. */
 struct vif_config {

@@ -17,6 +17,7 @@
 struct hotplug_run {
 	struct supervisor *super;
 	struct hotplug hotplug;
+	const char *class; /* below backend/ */
 	uint32_t fe_domid, devid;
 	bool online;        /* what runs */
 	bool again, wanted; /* and what is to run then */
@@ -101,8 +102,8 @@ static void start(struct hotplug_run *r)
 {
 	struct xs_err err;
 
-	if (hotplug_start(&r->hotplug, r->script, r->fe_domid, r->devid,
-			  r->netdev, r->online, &err)) {
+	if (hotplug_start(&r->hotplug, r->script, r->class, r->fe_domid,
+			  r->devid, r->netdev, r->online, &err)) {
 		failed(r, &err);
 		forget(r);
 		return;
@@ -134,6 +135,7 @@ static void run(struct device *dev, const char *script, bool online)
 		return;
 	}
 	r->super = super;
+	r->class = dev->class->type;
 	r->fe_domid = dev->fe_domid;
 	r->devid = dev->devid;
 	r->online = online;

@@ -161,6 +161,8 @@ const struct xenbus_key vif_keys[] = {
 	NUMBER("handle", TOOLSTACK_BACK, 0, UINT32_MAX, 0,
 		"number of the NIC; in both"),
 	STRING("type", TOOLSTACK_BACK, "vif"),
+	BOOLEAN("xensplit/serve", TOOLSTACK_BACK, 0,
+		"1: for xensplitd, where the kernel serves the others"),
 	STRING("bridge", TOOLSTACK_BACK, "for the hotplug script"),
 	STRING("gatewaydev", TOOLSTACK_BACK, "for the hotplug script"),
 	STRING("script", TOOLSTACK_BACK,

@@ -44,7 +44,7 @@ static const struct command commands[] = {
 	 "[DOMAIN...] [--json]",
 	 "List the disks of all domains, or of those named.\n"},
 	{"network-attach", cmd_network_attach,
-	 "DOMAIN [NICSPEC...] [--wait=connected|backend|none] [--timeout SECONDS] [--json]",
+	 "DOMAIN [NICSPEC...] [--wait=connected|backend|none] [--class=vif|xensplit-vif] [--timeout SECONDS] [--json]",
 	 "Give DOMAIN (id or name) a NIC, described as in\n"
 	 "xl-network-configuration(5):\n"
 	 "  xensplit network-attach guest bridge=br0,ip=192.0.2.7,rate=10MB/s\n"
@@ -52,7 +52,7 @@ static const struct command commands[] = {
 	 "bridge: user:, tap:NAME, memory:echo; options are separated by ;), vlan=,\n"
 	 "antispoof=on|mac|addr|off, rate-rx=, pps=, pps-rx=, csum-offload=0|1.\n"
 	 "Runs the hotplug script if the backend is in this domain.  Ends as\n"
-	 "block-attach does.\n"},
+	 "block-attach does; the class is chosen as there, of vif and xensplit-vif.\n"},
 	{"network-detach", cmd_network_detach,
 	 "DOMAIN DEVID|MAC [--force] [--timeout SECONDS] [--json]",
 	 "Ask DOMAIN to let go of the NIC with that number or address and remove\n"

@@ -84,7 +84,7 @@ extern const struct pvdev_kind vbd_kind, vif_kind;
 
 struct pvdev {
 	const struct pvdev_kind *kind;
-	const char *class; /* below backend/: vbd, qdisk, vbd3; vif */
+	const char *class; /* below backend/: vbd, qdisk, vbd3; vif, qnic */
 	uint32_t fe_domid, be_domid, devid;
 	char be_dir[PVDEV_PATH_MAX], fe_dir[PVDEV_PATH_MAX];
 	char error_dir[PVDEV_PATH_MAX]; /* error node of the backend's domain */

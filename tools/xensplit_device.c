@@ -17,10 +17,10 @@
 
 static const char *const vbd_classes[] = {"vbd", "xensplit-vbd", "qdisk",
 					  "vbd3", NULL};
-static const char *const vif_classes[] = {"vif", NULL};
+static const char *const vif_classes[] = {"vif", "xensplit-vif", "qnic", NULL};
 
 const struct pvdev_kind vbd_kind = {"vbd", "disk", vbd_classes, 2};
-const struct pvdev_kind vif_kind = {"vif", "NIC", vif_classes, 1};
+const struct pvdev_kind vif_kind = {"vif", "NIC", vif_classes, 2};
 
 void pvdev_init(struct pvdev *dev, const struct pvdev_kind *kind,
 		const char *class, uint32_t be_domid, uint32_t fe_domid,

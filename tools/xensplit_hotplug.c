@@ -85,8 +85,8 @@ int hotplug_run(struct ctl *ctl, const struct pvdev *dev, const char *script,
 	if (xs_read_str(ctl->xs, XBT_NULL, dev->be_dir, "gatewaydev", netdev,
 			sizeof(netdev), NULL))
 		netdev[0] = '\0';
-	res = hotplug_start(&h, script, dev->fe_domid, dev->devid, netdev,
-			    online, why);
+	res = hotplug_start(&h, script, dev->class, dev->fe_domid, dev->devid,
+			    netdev, online, why);
 	if (res)
 		return res;
 	ev_now_update(ctl->loop);

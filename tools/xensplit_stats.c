@@ -26,6 +26,9 @@ static bool is_device(const struct choice *c, const json_t *dev)
 {
 	const char *name = json_string_value(json_object_get(dev, "device"));
 
+	/* our own classes are called after the others */
+	if (name && !strncmp(name, "xensplit-", 9))
+		name += 9;
 	return name && !strncmp(name, c->type, strlen(c->type)) &&
 	       json_integer_value(json_object_get(dev, "devid")) == c->devid;
 }

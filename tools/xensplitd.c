@@ -54,6 +54,7 @@ static const char usage_text[] =
 	"                    xensplit/serve=1; auto (default): marked where this\n"
 	"                    kernel's own backend serves the others, else all.\n"
 	"                    Those in backend/xensplit-vbd are always served.\n"
+	"  --vif WHICH       the same for NICs, backend/vif, backend/xensplit-vif\n"
 	"  --run-scripts     run the hotplug scripts of NICs: in a driver domain\n"
 	"                    where no toolstack (xl devd) does\n"
 	"  --ready-fd N      write a line to descriptor N when ready\n"
@@ -96,18 +97,18 @@ static enum log_level level(const char *value)
 	return LOG_LEVEL_INFO;
 }
 
-static enum super_vbd which_vbd(const char *value)
+static enum super_serve which(const char *option, const char *value)
 {
-	static const char *const names[] = {[SUPER_VBD_AUTO] = "auto",
-					    [SUPER_VBD_ALL] = "all",
-					    [SUPER_VBD_MARKED] = "marked"};
+	static const char *const names[] = {[SUPER_SERVE_AUTO] = "auto",
+					    [SUPER_SERVE_ALL] = "all",
+					    [SUPER_SERVE_MARKED] = "marked"};
 	unsigned int i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(value, names[i]))
-			return (enum super_vbd)i;
-	die("--vbd", value);
-	return SUPER_VBD_AUTO;
+			return (enum super_serve)i;
+	die(option, value);
+	return SUPER_SERVE_AUTO;
 }
 
 enum {
@@ -117,6 +118,7 @@ enum {
 	OPT_LOOPS,
 	OPT_POLL_US,
 	OPT_VBD,
+	OPT_VIF,
 	OPT_RUN_SCRIPTS,
 	OPT_READY_FD,
 	OPT_LOG_LEVEL,
@@ -132,6 +134,7 @@ static const struct option long_options[] = {
 	{"loops", required_argument, NULL, OPT_LOOPS},
 	{"poll-us", required_argument, NULL, OPT_POLL_US},
 	{"vbd", required_argument, NULL, OPT_VBD},
+	{"vif", required_argument, NULL, OPT_VIF},
 	{"run-scripts", no_argument, NULL, OPT_RUN_SCRIPTS},
 	{"ready-fd", required_argument, NULL, OPT_READY_FD},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
@@ -162,7 +165,10 @@ static void set_option(struct options *o, int opt)
 		o->super.poll_us = number("--poll-us", optarg, 0, POLL_US_MAX);
 		break;
 	case OPT_VBD:
-		o->super.vbd = which_vbd(optarg);
+		o->super.vbd = which("--vbd", optarg);
+		break;
+	case OPT_VIF:
+		o->super.vif = which("--vif", optarg);
 		break;
 	case OPT_RUN_SCRIPTS:
 		o->super.run_scripts = true;

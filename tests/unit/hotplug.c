@@ -48,8 +48,8 @@ static int run(const char *body, bool online, bool ends, struct xs_err *err)
 	struct hotplug h;
 
 	write_script(body);
-	ck_assert_int_eq(hotplug_start(&h, script, 3, 1, "eth7", online, err),
-			 0);
+	ck_assert_int_eq(
+		hotplug_start(&h, script, "vif", 3, 1, "eth7", online, err), 0);
 	p.fd = h.pidfd;
 	if (ends)
 		ck_assert_int_eq(poll(&p, 1, 20000), 1);
@@ -114,7 +114,8 @@ START_TEST(is_killed)
 		struct hotplug h;
 
 		ck_assert_int_eq(
-			hotplug_start(&h, script, 3, 1, "", true, &err), 0);
+			hotplug_start(&h, script, "vif", 3, 1, "", true, &err),
+			0);
 		f = fopen(out, "re");
 		ck_assert_int_eq(fscanf(f, "%d", &pid), 1);
 		fclose(f);
@@ -133,9 +134,9 @@ START_TEST(is_missing)
 	struct xs_err err = {""};
 	struct hotplug h;
 
-	ck_assert_int_eq(
-		hotplug_start(&h, "/nonexistent/script", 3, 1, "", true, &err),
-		-ENOENT);
+	ck_assert_int_eq(hotplug_start(&h, "/nonexistent/script", "vif", 3, 1,
+				       "", true, &err),
+			 -ENOENT);
 	ck_assert_ptr_nonnull(strstr(err.text, "/nonexistent/script"));
 }
 END_TEST
