@@ -104,8 +104,8 @@ write_config()
 			*) echo "$line" ;;
 			esac
 		done
-		echo "extra = 'console=hvc0 mitigations=off loglevel=4" \
-			"$(printf '%s\n' "$@" | sed -n 's/^extra=//p')'"
+		echo "extra = 'console=hvc0 mitigations=off clocksource=xen" \
+			"loglevel=4 $(printf '%s\n' "$@" | sed -n 's/^extra=//p')'"
 	} >"$GUESTS/$name.cfg"
 }
 
@@ -355,16 +355,18 @@ ports() { lsevtchn "$1" | grep -c "(Connected) - Remote Domain $2,"; }
 # What every test must have taken away.
 check_left()
 {
-	local left=0 pid node
+	local left=0 pid dir node
 	for pid in $(pgrep -x xensplitd); do
 		echo "left: process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
 		kill -KILL "$pid"
 		left=1
 	done
-	for node in $(xenstore-list "$BACK_DIR" 2>/dev/null); do
-		echo "left: $BACK_DIR/$node"
-		xenstore-ls "$BACK_DIR/$node"
-		left=1
+	for dir in /local/domain/0/backend/{vbd,vif,xensplit-vbd,xensplit-vif}; do
+		for node in $(xenstore-list "$dir" 2>/dev/null); do
+			echo "left: $dir/$node"
+			xenstore-ls "$dir/$node"
+			left=1
+		done
 	done
 	return $left
 }
