@@ -9,7 +9,7 @@ need jq
 
 start_xen
 xensplit() { in_dom 0 "$BUILD/bin/xensplit" "$@"; }
-start_back --vbd marked
+start_back --vbd marked --vif marked
 
 # ---- marked ----
 
@@ -55,6 +55,26 @@ gone /local/domain/2/device/vbd || fail "the frontend's directory is left"
 pass "listed, counted, detached"
 refuses "a class that does not exist" xensplit block-attach --class=qdisk \
 	guest backend=back,vdev=xvda,target=memory:8M
+
+# ---- the same for NICs ----
+
+nic=backend=back,link=memory:sink
+refuses "a NIC that is not marked" \
+	xensplit network-attach --wait=backend --timeout 2 guest "$nic"
+xensplit network-attach --class=xensplit-vif --wait=backend --json guest "$nic" \
+	>"$TMP/attach" || fail "network-attach: $(cat "$TMP/attach")"
+[ "$(jq -r .backend "$TMP/attach")" = \
+	/local/domain/1/backend/xensplit-vif/2/0 ] ||
+	fail "where: $(cat "$TMP/attach")"
+in_dom 1 "$BUILD/bin/xensplit" stats 2 vif/0 --json |
+	jq -e '.devices[0].device == "xensplit-vif/2/0"' >"$TMP/stats" ||
+	fail "stats: $(in_dom 1 "$BUILD/bin/xensplit" stats)"
+in_dom 1 "$BUILD/bin/xensplit" network-pcap 2 0 "$TMP/a.pcap" ||
+	fail "network-pcap"
+xensplit network-detach guest 0 || fail "network-detach"
+gone /local/domain/1/backend/xensplit-vif || fail "left: $(in_dom 0 \
+	xenstore-ls /local/domain/1/backend)"
+pass "a NIC of class xensplit-vif"
 stop_back
 
 # ---- a script that takes its time ----
