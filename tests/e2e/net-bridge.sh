@@ -8,7 +8,7 @@
 . "$(dirname "$0")/tap-lib.sh"
 need python3
 
-declare -A FE=([a]=2 [b]=3) SERVER=()
+declare -A FE=([a]=2 [b]=3)
 # up KEYS: both guests attached with these keys of network-attach
 up()
 {
@@ -43,8 +43,7 @@ can_reach()
 stopped() { ! reaches "$@"; }
 no_way()
 {
-	wait_for 10 stopped "$@" && stopped "$@" ||
-		fail "a ping of $* came through"
+	wait_for 10 stopped "$@" -W 1 || fail "a ping of $* came through"
 }
 # transfer FROM TO ADDRESS: a file over TCP, which must arrive as it is
 transfer()

@@ -11,6 +11,9 @@
 # shellcheck source=tests/e2e/lib-xensplitd.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib-xensplitd.sh"
 
+# what a failed run shows
+show_logs() { tail -n 40 "$BACK_LOG" "$XENLOCAL_RUNDIR"/*.log >&2; }
+
 VIF_BACK=/local/domain/1/backend/vif
 NET_PEER=$E2E_BIN/net_peer
 MAC_BASE=00:16:3e:00:00

@@ -19,8 +19,6 @@
 BR_IP=10.77.0.1
 OWN_NET=(unshare --map-root-user --net)
 declare -A TAP_PID
-# what a failed run shows
-show_logs() { tail -n 40 "$BACK_LOG" "$XENLOCAL_RUNDIR"/*.log >&2; }
 
 need unshare nsenter ip ping
 [ -w /dev/net/tun ] || skip "/dev/net/tun may not be used here"
