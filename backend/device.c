@@ -103,6 +103,7 @@ static void set_state(struct device *dev, enum xenbus_state state)
 static void begin(struct device *dev, enum device_step step)
 {
 	dev->step = step;
+	dev->missed = false;
 	dev->told_force = dev->forced;
 	switch (step) {
 	case DEVICE_OFFERING:
@@ -195,8 +196,9 @@ void device_done(struct device *dev, int err, const char *reason)
 		if (err && may_log(dev))
 			log_warn(dev->name, "%s", reason);
 		/* The table may say "changed" for as long as the frontend's
-		 * state is what it is: once per change is enough. */
-		if (!is_leaving(dev) && !dev->recheck)
+		 * state is what it is: once per change is enough.  But what it
+		 * did meanwhile has not been seen. */
+		if (!is_leaving(dev) && !dev->recheck && !dev->missed)
 			return;
 		break;
 	case DEVICE_DISCONNECTING:
@@ -595,6 +597,7 @@ void device_evaluate(struct device *dev)
 	if (dev->super->stopping)
 		dev->going = true;
 	if (dev->step != DEVICE_IDLE) {
+		dev->missed = true;
 		if (dev->forced && !dev->told_force) {
 			dev->told_force = true;
 			dev->class->force(dev);

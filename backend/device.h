@@ -79,6 +79,7 @@ struct device {
 	int fe_last;    /* the frontend's state when last looked at */
 	int fe_failed;  /* and when the device failed; -1: it has moved on */
 	bool recheck;   /* look whether the size changed */
+	bool missed;    /* something happened while a step was under way */
 	bool told_force;
 
 	struct xs_err error; /* why it is closed; "" if not by an error */
