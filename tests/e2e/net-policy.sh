@@ -166,6 +166,24 @@ limited rx_packets 500 100 --plain
 pass "500 packets a second to the guest: $GREW in 3 s"
 detach_vif 2 0
 
+# --- a frontend that closes while the worker is being told of a change
+attach_vif 2 0 memory:echo
+wait_vif 2/0 2
+peer_start load 2 --mode=rx
+wait_vif 2/0 4
+worker=$(vif_stat 2/0 .worker_pid)
+kill -STOP "$worker" || fail "no worker"
+set_policy $B/xensplit/pps 100000
+peer_stop load
+closing() { [ "$(store /local/domain/2/device/vif/0/state)" -ge 5 ]; }
+wait_for 10 closing || fail "the frontend does not close"
+kill -CONT "$worker"
+peer_end load || fail "net_peer: $(cat "$TMP/load.err")"
+grep 'did not close' "$TMP/load.err" && fail "the backend has not seen it"
+wait_vif 2/0 6
+pass "a frontend that closes while a change is under way is seen"
+detach_vif 2 0
+
 # --- the backend chooses queues by hash; all entries of the map are one queue
 attach_vif 2 0 memory:echo
 wait_vif 2/0 2
