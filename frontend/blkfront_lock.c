@@ -39,7 +39,7 @@ void owner_lock_wait(struct owner_lock *l)
 static void order_owner(const struct owner_lock *l)
 {
 	if (l->fence)
-		atomic_thread_fence(memory_order_seq_cst);
+		shm_full_barrier();
 	else if (!membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		abort();
 }

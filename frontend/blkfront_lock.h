@@ -18,6 +18,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "ring/barrier.h"
+
 struct owner_lock {
 	atomic_bool held;      /* written by the owner */
 	atomic_bool wanted;    /* written by others, under others */
@@ -35,7 +37,7 @@ static inline void owner_lock(struct owner_lock *l)
 {
 	atomic_store_explicit(&l->held, true, memory_order_relaxed);
 	if (l->fence)
-		atomic_thread_fence(memory_order_seq_cst);
+		shm_full_barrier();
 	else
 		atomic_signal_fence(memory_order_seq_cst);
 	if (__builtin_expect(
