@@ -124,8 +124,8 @@ each=$(((ten - one) / (DISKS - 1)))
 pass "a worker with one disk: $one KiB; each further disk: $each KiB;" \
 	"xensplitd: $(rss "$XENSPLITD_PID") KiB"
 
-# --- nothing happens, and nothing is done.  Here time itself is measured; once
-# more if what came before was not quite over.
+# --- nothing happens, and nothing is done.  Here time itself is measured, again
+# while what came before is not quite over.
 "$XENLOCAL" status --json >"$TMP/status.json"
 for pid in $(jq '.xenlocald.pid, .domains[].processes[].pid' \
 	"$TMP/status.json"); do
@@ -141,7 +141,7 @@ is_idle()
 	used=$(($(ticks) - before))
 	[ $used -le 1 ]
 }
-is_idle || is_idle || is_idle ||
+wait_for 30 is_idle ||
 	fail "$used ticks of CPU time in 2 s of idleness"
 pass "${#stat_files[@]} idle processes: $used ticks of CPU time in 2 s"
 
