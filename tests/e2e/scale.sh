@@ -136,12 +136,23 @@ done
 is_idle()
 {
 	local before
+	cat "${stat_files[@]}" >"$TMP/ticks.before"
 	before=$(ticks)
 	read -rt 2 <> <(:) || :
 	used=$(($(ticks) - before))
 	[ $used -le 1 ]
 }
-wait_for 30 is_idle ||
+# pid, name and ticks of each process that was not idle
+who_is_busy()
+{
+	cat "${stat_files[@]}" | awk '
+		{ n = $14 + $15 }
+		NR == FNR { before[$1] = n; next }
+		n > before[$1] { print $1, $2, n - before[$1] }' \
+		"$TMP/ticks.before" -
+}
+wait_for 5 is_idle || who_is_busy >&2
+[ $used -le 1 ] ||
 	fail "$used ticks of CPU time in 2 s of idleness"
 pass "${#stat_files[@]} idle processes: $used ticks of CPU time in 2 s"
 
