@@ -110,9 +110,9 @@ export XENLOCAL_RUNDIR=/tmp/x XENSPLIT_RUNDIR=/tmp
 xenlocal start
 trap 'xenlocal stop' EXIT
 xenlocal create --domid 1 --name guest
-mkfifo /tmp/ready
-xenlocal exec --domid 0 -- xensplitd --ready-fd 7 7<>/tmp/ready &
-read line </tmp/ready
+: >/tmp/ready
+xenlocal exec --domid 0 -- xensplitd --ready-fd 7 7>/tmp/ready &
+until [ -s /tmp/ready ]; do sleep 0.1; done
 xenlocal exec --domid 0 -- xensplit block-attach --wait=backend guest \
 	vdev=xvda,access=rw,target=memory:8M
 xenlocal exec --domid 0 -- xensplit block-list

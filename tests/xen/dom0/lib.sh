@@ -207,13 +207,14 @@ in_guest()
 # start_back [OPTION...]: xensplitd in domain 0; waits until it is ready
 start_back()
 {
-	rm -f "$TMP/ready"
-	mkfifo "$TMP/ready"
+	# not a FIFO: what is written to that is gone if it is closed before it
+	# is opened to read
+	: >"$TMP/ready"
 	mkdir -p /run/xensplit
-	xensplitd --ready-fd 7 --log-level debug "$@" 7<>"$TMP/ready" \
+	xensplitd --ready-fd 7 --log-level debug "$@" 7>"$TMP/ready" \
 		>>"$BACK_LOG" 2>&1 &
 	XENSPLITD_PID=$!
-	read -rt $((20 * TIME_SCALE)) _ <>"$TMP/ready" || fail "xensplitd does not get ready"
+	wait_for 20 test -s "$TMP/ready" || fail "xensplitd does not get ready"
 }
 
 # stop_back: by SIGTERM; it must end by itself and with 0
