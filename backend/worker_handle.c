@@ -15,9 +15,9 @@
 #include "backend/ring_drain.h"
 #include "backend/worker_spawn.h"
 
-#define READY_S    5.0 /* from start to WORKER_READY */
-#define END_S      5.0 /* from closing its socket to its end */
-#define DEATHS_MAX 5u  /* within DEATHS_S; one more, and it is given up */
+#define READY_S    30.0 /* from start to WORKER_READY: against hangs */
+#define END_S      5.0  /* from closing its socket to its end */
+#define DEATHS_MAX 5u   /* within DEATHS_S; one more, and it is given up */
 #define DEATHS_S   10.0
 #define DELAY_S    0.1   /* before the second restart; doubles */
 #define DRAIN_S    0.002 /* between looks at what a dead worker left */
