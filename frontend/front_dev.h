@@ -4,7 +4,7 @@
  * domain, its connection with a backend through the xenbus states, and how
  * that ends.
  *
- * A control thread (front_xenbus.c) walks the states, from the appearance of
+ * A control thread (front_xenbus.h) walks the states, from the appearance of
  * the device directory to Closed: what changes, a backend that goes, a backend
  * that comes back, the toolstack's unplug.  It touches no request; it calls
  * the class, which makes rings, starts, stops and wakes queues.
@@ -70,7 +70,7 @@ enum front_phase {
 	FRONT_ENDED,     /* failed or gone; why is in reason */
 };
 
-struct front_xenbus; /* of front_xenbus.c */
+struct front_xenbus; /* of front_xenbus.h */
 
 struct front_dev {
 	const struct front_class *class;
@@ -107,7 +107,7 @@ int front_start(struct front_dev *d, char *errbuf, size_t errbuf_size);
  * thread. */
 void front_stop(struct front_dev *d);
 
-/* ---- front_xenbus.c: the control thread ---- */
+/* ---- front_xenbus.c, front_states.c: the control thread ---- */
 
 int front_xenbus_start(struct front_dev *d);
 void front_xenbus_stop(struct front_dev *d);
