@@ -90,7 +90,10 @@ $(eval $(call unit_test,link_memory,$(LINK_TEST),$(LINK_TEST_LIBS)))
 $(eval $(call unit_test,link_tap,$(LINK_TEST),$(LINK_TEST_LIBS)))
 $(eval $(call unit_test,link_user_parse,$(BUILD)/backend/link_user_parse.o \
 	$(LIBHYPERCALL),-lev -lxenstore))
-$(eval $(call unit_test,link_user,$(LINK_TEST),$(LINK_TEST_LIBS)))
+$(eval $(call unit_test,link_user,$(UNIT)/link_user_guest.o $(LINK_TEST),\
+	$(LINK_TEST_LIBS)))
+$(eval $(call unit_test,link_user_process,$(UNIT)/link_user_guest.o \
+	$(LINK_TEST),$(LINK_TEST_LIBS)))
 
 POLICY_TEST := $(UNIT)/policy_fixture.o $(BUILD)/backend/net_policy.o \
 	$(BUILD)/backend/net_policy_source.o
