@@ -63,7 +63,9 @@ LOCAL_TEST := $(UNIT)/local_fixture.o $(sort $(EVTCHN_OBJS) $(GNTTAB_OBJS)) \
 $(eval $(call unit_test,local_evtchn,$(LOCAL_TEST),$(TOOLCORE)))
 $(eval $(call unit_test,local_gnttab,$(LOCAL_TEST),$(TOOLCORE)))
 $(eval $(call unit_test,local_copy,$(LOCAL_TEST),$(TOOLCORE)))
-$(eval $(call unit_test,local_isolation,$(LOCAL_TEST),$(TOOLCORE)))
+ISOLATION_TEST := $(UNIT)/isolation_fixture.o $(LOCAL_TEST)
+$(eval $(call unit_test,local_isolation,$(ISOLATION_TEST),$(TOOLCORE)))
+$(eval $(call unit_test,local_forged,$(ISOLATION_TEST),$(TOOLCORE)))
 $(eval $(call unit_test,local_xenbus,$(call local_objs,xenbus_mux \
 	xenbus_client xenbus_ring client)))
 $(eval $(call unit_test,local_hypercall,$(UNIT)/local_fixture.o \
