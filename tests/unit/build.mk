@@ -89,7 +89,8 @@ LINK_TEST := $(UNIT)/link_fixture.o $(LINK_OWN:%=$(BUILD)/backend/%.o) \
 	$(LIBRING) $(LIBHYPERCALL)
 LINK_TEST_LIBS := -lev -lxenstore -lslirp -lseccomp -lcap-ng
 $(eval $(call unit_test,link_memory,$(LINK_TEST),$(LINK_TEST_LIBS)))
-$(eval $(call unit_test,link_tap,$(LINK_TEST),$(LINK_TEST_LIBS)))
+$(eval $(call unit_test,link_tap,$(UNIT)/tap_fixture.o $(LINK_TEST),\
+	$(LINK_TEST_LIBS)))
 $(eval $(call unit_test,link_user_parse,$(BUILD)/backend/link_user_parse.o \
 	$(LIBHYPERCALL),-lev -lxenstore))
 $(eval $(call unit_test,link_user,$(UNIT)/link_user_guest.o $(LINK_TEST),\
