@@ -37,7 +37,7 @@ $(eval $(call xen_library,libxengnttab,1.2,$(GNTTAB_OBJS),$(TOOLCORE)))
 
 # The core, then hypercalls, then the IOMMU and its devices.
 XENLOCALD_OBJS := $(call local_objs,xenlocald dispatch domain evtchn gnttab \
-	gnttab_map view control log idtab)
+	gnttab_map gnttab_frame view control log idtab)
 XENLOCALD_OBJS += $(call local_objs,hypercall call_names version sysctl domctl \
 	host foreign)
 XENLOCALD_OBJS += $(call local_objs,iommu device)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Grants, the owner's side: shares, references, unmap notifications, frames.
+ * Grants, the owner's side: shares, references, unmap notifications.
  *
  * The pages of a share stay until nobody uses them, also when the owner's
  * process or the whole domain has gone; their frame numbers never come back.
@@ -100,17 +100,6 @@ static void alloc_refs(struct domain *d, uint32_t count, uint32_t *refs)
 	for (i = 0; i < count; i++)
 		ref_set_used(d, refs[i], true);
 	d->next_ref = ref < WIRE_GRANT_REFS ? ref : WIRE_NR_RESERVED;
-}
-
-struct frame share_frame(struct share *s, uint32_t page)
-{
-	return (struct frame){
-		.share = s,
-		.number = s->first_frame + page,
-		.page = page,
-		.fd = s->fd,
-		.writable = s->writable,
-	};
 }
 
 static void grant_set(struct share *s, uint32_t page, uint32_t ref)
@@ -509,77 +498,6 @@ int gnttab_grant_kernel(struct domain *d, uint32_t ref, uint32_t grantee,
 	grant_set(s, 0, ref);
 	*out = s;
 	*frame = s->first_frame;
-	return 0;
-}
-
-int share_fd(const struct share *s)
-{
-	return s->fd;
-}
-
-/* --- frames
- * -----------------------------------------------------------------------------
- */
-
-int frame_find(struct domain *d, uint32_t number, struct frame *f)
-{
-	struct share *s;
-
-	LIST_FOREACH(s, &d->shares, link)
-	{
-		uint32_t page = number - s->first_frame;
-
-		if (number < s->first_frame || page >= s->count || !s->refs ||
-		    !s->refs[page])
-			continue;
-		*f = share_frame(s, page);
-		return 0;
-	}
-	return -ENOENT;
-}
-
-int frame_by_ref(struct domain *granter, uint32_t ref, uint32_t grantee,
-		 struct frame *f)
-{
-	struct grant *g;
-
-	if (ref >= WIRE_GRANT_REFS || !granter->grant)
-		return -ENOENT;
-	g = &granter->grant[ref];
-	if (!g->share ||
-	    (grantee != WIRE_DOMID_NONE && g->share->grantee != grantee))
-		return -ENOENT;
-	*f = share_frame(g->share, g->page);
-	return 0;
-}
-
-void frame_get(const struct frame *f)
-{
-	f->share->holds++;
-}
-
-void frame_put(const struct frame *f)
-{
-	share_put(f->share);
-}
-
-int frame_access(const struct frame *f, uint32_t off, void *buf, uint32_t len,
-		 bool write)
-{
-	uint8_t *p;
-
-	if (off > WIRE_PAGE_SIZE || len > WIRE_PAGE_SIZE - off)
-		return -EINVAL;
-	p = mmap(NULL, WIRE_PAGE_SIZE,
-		 write ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, f->fd,
-		 (off_t)f->page * WIRE_PAGE_SIZE);
-	if (p == MAP_FAILED)
-		return -errno;
-	if (write)
-		memcpy(p + off, buf, len);
-	else
-		memcpy(buf, p + off, len);
-	munmap(p, WIRE_PAGE_SIZE);
 	return 0;
 }
 

@@ -2,7 +2,8 @@
 /*
  * Grants inside xenlocald: shares (the owner's memfds), grants (table entries)
  * and views (what a grantee's library can read of the table).  Shared by
- * gnttab.c (owner's side), gnttab_map.c (grantee's side) and view.c only.
+ * gnttab.c (owner's side), gnttab_map.c (grantee's side), gnttab_frame.c and
+ * view.c only.
  */
 #ifndef XENSPLIT_LOCAL_GNTTAB_H
 #define XENSPLIT_LOCAL_GNTTAB_H
@@ -53,11 +54,13 @@ struct mapping {
 /* --- gnttab.c --- */
 void share_put(struct share *s);
 void grant_clear(struct domain *owner, uint32_t ref);
-struct frame share_frame(struct share *s, uint32_t page);
 /* Set up, do, or drop a notification. */
 int notify_set(struct domain *d, struct notify *n, const struct wire_notify *w,
 	       uint32_t page);
 void notify_fire(struct notify *n, struct share *s);
+
+/* --- gnttab_frame.c --- */
+struct frame share_frame(struct share *s, uint32_t page);
 
 /* --- gnttab_map.c --- */
 void gnttab_maps_release(struct handle *h);
