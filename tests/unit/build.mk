@@ -102,9 +102,9 @@ POLICY_TEST := $(UNIT)/policy_fixture.o $(BUILD)/backend/net_policy.o \
 	$(BUILD)/backend/net_policy_source.o
 $(eval $(call unit_test,net_policy,$(POLICY_TEST)))
 $(eval $(call unit_test,net_policy_source,$(POLICY_TEST)))
-$(eval $(call unit_test,net_policy_parse,$(BUILD)/backend/net_policy.o \
-	$(BUILD)/backend/net_policy_source.o \
-	$(BUILD)/backend/net_policy_parse.o $(LIBHYPERCALL)))
+$(eval $(call unit_test,net_policy_parse,$(UNIT)/keys_fixture.o \
+	$(addprefix $(BUILD)/backend/,net_policy.o net_policy_source.o \
+	net_policy_parse.o) $(LIBHYPERCALL)))
 
 $(eval $(call unit_test,image_lock,$(BUILD)/backend/image_lock.o \
 	$(LIBHYPERCALL),-lev -lxenstore))

@@ -1,89 +1,25 @@
 // SPDX-License-Identifier: MIT
 /*
- * The keys of a vif's policy, as toolstacks may write them, as tables.  The
- * functions of xs_store.h that reading needs are played here, on a list of
- * "key=value".
+ * The keys of a vif's policy, as toolstacks may write them, as tables.
  */
 #include <check.h>
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "backend/net_policy.h"
-#include "hypercall/xs_parse.h"
+#include "tests/unit/keys_fixture.h"
 
-#define DIR "/d"
+#define DIR KEYS_DIR
 #define MAC "mac=00:16:3e:aB:00:ff;"
 
 static char keys[4096];
 static struct net_policy_settings s;
 static struct xs_err err;
 
-/* The value of a key in keys, "KEY=VALUE;..."; NULL if there is none. */
-static const char *value(const char *dir, const char *key)
-{
-	static char out[4096];
-	size_t len = strlen(key);
-	const char *p = keys;
-
-	ck_assert_str_eq(dir, DIR);
-	while (*p) {
-		size_t end = strcspn(p, ";");
-
-		if (!strncmp(p, key, len) && p[len] == '=') {
-			memcpy(out, p + len + 1, end - len - 1);
-			out[end - len - 1] = '\0';
-			return out;
-		}
-		p += end + (p[end] == ';');
-	}
-	return NULL;
-}
-
-void xs_err_set(struct xs_err *e, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
-	va_end(ap);
-}
-
-int xs_read_str(struct xs_store *xs, xs_transaction_t t, const char *dir,
-		const char *key, char *out, size_t size, struct xs_err *e)
-{
-	const char *v = value(dir, key);
-
-	(void)xs;
-	(void)t;
-	if (!v)
-		return -ENOENT;
-	if (!xs_parse_str(v, strlen(v), out, size))
-		return 0;
-	xs_err_set(e, "%s/%s: bad string", dir, key);
-	return -EINVAL;
-}
-
-int xs_read_u64(struct xs_store *xs, xs_transaction_t t, const char *dir,
-		const char *key, uint64_t min, uint64_t max, uint64_t *out,
-		struct xs_err *e)
-{
-	const char *v = value(dir, key);
-
-	(void)xs;
-	(void)t;
-	if (!v)
-		return -ENOENT;
-	if (!xs_parse_u64(v, strlen(v), min, max, out))
-		return 0;
-	xs_err_set(e, "%s/%s: bad number", dir, key);
-	return -EINVAL;
-}
-
 static int parse(const char *text)
 {
 	snprintf(keys, sizeof(keys), "%s", text);
+	set_keys(keys);
 	err.text[0] = '\0';
 	return net_policy_read(NULL, DIR, &s, &err);
 }
