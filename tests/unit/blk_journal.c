@@ -10,6 +10,7 @@
 
 #include "backend/blk_journal.h"
 #include "backend/blk_stats.h"
+#include "tests/unit/run_suite.h"
 
 #define SLOTS 32u
 
@@ -167,8 +168,6 @@ int main(void)
 {
 	Suite *suite = suite_create("blk_journal");
 	TCase *t = tcase_create("journal"), *h = tcase_create("histogram");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_zeroed_journal_is_refused);
@@ -182,9 +181,5 @@ int main(void)
 	tcase_add_test(h, quantiles);
 	suite_add_tcase(suite, t);
 	suite_add_tcase(suite, h);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -26,6 +26,7 @@
 #include "backend/blk_queue_priv.h"
 #include "ring/barrier.h"
 #include "tests/unit/fake_gnttab.h"
+#include "tests/unit/run_suite.h"
 #include "tests/unit/store_hooks.h"
 
 #define PAGES      48u  /* of the disk */
@@ -771,8 +772,6 @@ int main(void)
 {
 	Suite *suite = suite_create("blk_resume");
 	TCase *t = tcase_create("resume");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 50);
@@ -784,9 +783,5 @@ int main(void)
 		tcase_add_loop_test(t, aborted, 0, 4);
 	}
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

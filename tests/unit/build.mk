@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Unit tests: tests/unit/NAME.c with Check becomes $(BUILD)/tests/unit/NAME.
+# Its main() ends in run_suite().
 # One line a test:
 #
 #   $(eval $(call unit_test,NAME,OBJECTS AND ARCHIVES,LIBRARIES))

@@ -7,13 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <xenevtchn.h>
 
 #include "hypercall/evtchn_hub.h"
+#include "tests/unit/run_suite.h"
 
 #define NR_PORTS 1000
 
@@ -298,8 +298,6 @@ int main(void)
 {
 	Suite *s = suite_create("evtchn_hub");
 	TCase *tc = tcase_create("hub");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, delivers_and_unmasks);
@@ -309,9 +307,5 @@ int main(void)
 	tcase_add_test(tc, many_ports_and_errors);
 	tcase_add_test(tc, on_the_loop);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

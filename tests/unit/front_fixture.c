@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/unit/front_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define PORT 5
 
@@ -226,8 +227,6 @@ int run_for_all_abis(const char *suite, void (*add)(TCase *tc))
 		void (*setup)(void);
 	} abis[] = {{"x86_64", setup}, {"x86_32", setup_32}};
 	Suite *s = suite_create(suite);
-	SRunner *sr;
-	int failed;
 
 	for (unsigned int i = 0; i < 2; i++) {
 		TCase *tc = tcase_create(abis[i].name);
@@ -237,9 +236,5 @@ int run_for_all_abis(const char *suite, void (*add)(TCase *tc))
 		add(tc);
 		suite_add_tcase(s, tc);
 	}
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

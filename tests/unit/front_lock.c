@@ -5,9 +5,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "frontend/blkfront_lock.h"
+#include "tests/unit/run_suite.h"
 
 #define OTHERS 2u
 #define TIMES  300u /* that each of them takes it */
@@ -112,16 +112,10 @@ int main(void)
 {
 	Suite *s = suite_create("front_lock");
 	TCase *tc = tcase_create("front_lock");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 40);
 	tcase_add_loop_test(tc, exclusion, 0, 2);
 	tcase_add_test(tc, one_after_the_other);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -7,6 +7,7 @@
 
 #include "grant/cache.h"
 #include "tests/unit/fake_gnttab.h"
+#include "tests/unit/run_suite.h"
 
 #define BATCH GRANT_CACHE_MAX_BATCH
 #define COUNT 2000u /* references granted; every tenth read-only */
@@ -436,8 +437,6 @@ int main(void)
 {
 	Suite *suite = suite_create("grant_cache");
 	TCase *tc = tcase_create("cache");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
@@ -453,8 +452,5 @@ int main(void)
 	tcase_add_test(tc, stuck);
 	tcase_add_test(tc, create);
 	tcase_add_loop_test(tc, model, 0, 2);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

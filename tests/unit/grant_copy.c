@@ -2,11 +2,11 @@
 /* Copy batches: data, batching, and every way a part of a batch can fail. */
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "grant/copy.h"
 #include "tests/unit/fake_gnttab.h"
+#include "tests/unit/run_suite.h"
 
 static struct grant_copy c;
 
@@ -129,8 +129,6 @@ int main(void)
 {
 	Suite *suite = suite_create("grant_copy");
 	TCase *tc = tcase_create("copy");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(tc, setup, NULL);
@@ -139,8 +137,5 @@ int main(void)
 	tcase_add_test(tc, bad_reference);
 	tcase_add_test(tc, first_error);
 	tcase_add_test(tc, short_batch);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "grant/pool.h"
 #include "tests/unit/fake_gnttab.h"
+#include "tests/unit/run_suite.h"
 
 static struct grant_pool *make(unsigned int nr)
 {
@@ -177,8 +178,6 @@ int main(void)
 {
 	Suite *suite = suite_create("grant_pool");
 	TCase *tc = tcase_create("pool");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 30);
@@ -187,8 +186,5 @@ int main(void)
 	tcase_add_test(tc, errors);
 	tcase_add_test(tc, model);
 	tcase_add_test(tc, threads);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "backend/hotplug.h"
+#include "tests/unit/run_suite.h"
 
 static char dir[] = "/tmp/hotplug-test.XXXXXX";
 static char script[64], out[64];
@@ -145,8 +146,6 @@ int main(void)
 {
 	Suite *s = suite_create("hotplug");
 	TCase *tc = tcase_create("hotplug");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 50);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
@@ -156,9 +155,5 @@ int main(void)
 	tcase_add_test(tc, is_killed);
 	tcase_add_test(tc, is_missing);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

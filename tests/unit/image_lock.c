@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "backend/image_lock.h"
+#include "tests/unit/run_suite.h"
 
 static char dir[] = "/tmp/image_lock.XXXXXX";
 static char path[64], other_path[64], link_path[64];
@@ -184,8 +185,6 @@ int main(void)
 {
 	Suite *s = suite_create("image_lock");
 	TCase *tc = tcase_create("image_lock");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, start, end);
 	tcase_add_loop_test(tc, modes, 0, sizeof(pairs) / sizeof(pairs[0]));
@@ -193,9 +192,5 @@ int main(void)
 	tcase_add_test(tc, processes);
 	tcase_add_test(tc, bad_descriptor);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -3,9 +3,10 @@
 #include "tests/unit/isolation_fixture.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "tests/unit/run_suite.h"
 
 xengntshr_handle *share1;
 xengnttab_handle *tab2, *tab3;
@@ -77,16 +78,10 @@ int run_isolation(const char *name, void (*add)(TCase *tc))
 {
 	Suite *suite = suite_create(name);
 	TCase *tc = tcase_create(name);
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 50);
 	add(tc);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "backend/link_fd.h"
 #include "ring/net_csum.h"
 #include "tests/unit/link_fixture.h"
+#include "tests/unit/run_suite.h"
 
 static struct link_desc desc;
 static struct queue q;
@@ -362,8 +363,6 @@ int main(void)
 {
 	Suite *s = suite_create("link_memory");
 	TCase *tc = tcase_create("link");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, link_fixture_start, link_fixture_end);
 	tcase_set_timeout(tc, 60);
@@ -379,9 +378,5 @@ int main(void)
 	tcase_add_test(tc, header_of_segments);
 	tcase_add_test(tc, header_refused);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

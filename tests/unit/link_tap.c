@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/run_suite.h"
 #include "tests/unit/tap_fixture.h"
 
 START_TEST(frames_pass)
@@ -398,8 +399,6 @@ int main(void)
 {
 	Suite *s = suite_create("link_tap");
 	TCase *tc = tcase_create("tap");
-	SRunner *sr;
-	int failed;
 
 	if (!can_run()) {
 		printf("no TAP in a network namespace of our own here\n");
@@ -420,9 +419,5 @@ int main(void)
 	tcase_add_test(tc, interface_is_deleted);
 	tcase_add_test(tc, attached_again);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

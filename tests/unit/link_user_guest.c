@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backend/link_user.h"
+#include "tests/unit/run_suite.h"
 
 const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
 struct link_desc desc;
@@ -147,8 +148,6 @@ int run_link_user(int argc, char **argv, const char *suite,
 {
 	Suite *s = suite_create(suite);
 	TCase *tc = tcase_create(suite);
-	SRunner *sr;
-	int failed;
 
 	/* the process is this program again */
 	link_user_main(argc, argv);
@@ -156,9 +155,5 @@ int run_link_user(int argc, char **argv, const char *suite,
 	tcase_set_timeout(tc, 40);
 	add(tc);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/link_user.h"
+#include "tests/unit/run_suite.h"
 
 static const char *const good_options[] = {
 	"",
@@ -100,8 +101,6 @@ int main(void)
 {
 	Suite *s = suite_create("link_user_parse");
 	TCase *tc = tcase_create("options");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, options_taken, 0,
 			    sizeof(good_options) / sizeof(good_options[0]));
@@ -109,9 +108,5 @@ int main(void)
 			    sizeof(bad_options) / sizeof(bad_options[0]));
 	tcase_add_test(tc, options_mean);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -16,6 +15,7 @@
 #include <xentoolcore.h>
 
 #include "tests/unit/local_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define PAGE 4096u
 
@@ -366,8 +366,6 @@ int main(void)
 {
 	Suite *suite = suite_create("local_copy");
 	TCase *tc = tcase_create("copy");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 50);
@@ -381,9 +379,5 @@ int main(void)
 	tcase_add_test(tc, windows_are_bounded);
 	tcase_add_test(tc, threads_share_a_handle);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -22,6 +22,7 @@
 
 #include "hypercall/local/chan.h"
 #include "tests/unit/local_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define WAIT_MS 10000
 
@@ -696,8 +697,6 @@ int main(int argc, char **argv)
 {
 	Suite *suite;
 	TCase *tc;
-	SRunner *runner;
-	int failed;
 
 	if (argc == 4 && !strcmp(argv[1], "after-exec"))
 		return after_exec(atoi(argv[2]), atoi(argv[3]));
@@ -726,9 +725,5 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, xenbus_is_claimed_once);
 	tcase_add_test(tc, xenbus_info_is_domain_0s);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -18,6 +17,7 @@
 #include <xengnttab.h>
 
 #include "tests/unit/local_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define PAGE    4096u
 #define WAIT_MS 10000
@@ -471,8 +471,6 @@ int main(void)
 {
 	Suite *suite = suite_create("local_gnttab");
 	TCase *tc = tcase_create("gnttab");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 50);
@@ -491,9 +489,5 @@ int main(void)
 	tcase_add_test(tc, owner_unshares);
 	tcase_add_test(tc, grantee_is_killed);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -23,6 +23,7 @@
 
 #include "hypercall/local/client.h"
 #include "tests/unit/local_fixture.h"
+#include "tests/unit/run_suite.h"
 
 static xc_interface *xch;
 
@@ -319,8 +320,6 @@ int main(void)
 {
 	Suite *s = suite_create("local_hypercall");
 	TCase *tc = tcase_create("hypercalls");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 20);
@@ -335,9 +334,5 @@ int main(void)
 	tcase_add_test(tc, foreign_map);
 	tcase_add_test(tc, restricted);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -29,6 +29,7 @@
 #include "hypercall/local/dma_device.h"
 #include "hypercall/local/iommu_call.h"
 #include "tests/unit/local_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define SBDF       0x20u /* 0000:00:04.0 */
 #define SBDF_TEXT  "0000:00:04.0"
@@ -536,8 +537,6 @@ int main(void)
 {
 	Suite *s = suite_create("local_iommu");
 	TCase *tc = tcase_create("iommu");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 20);
@@ -552,9 +551,5 @@ int main(void)
 	tcase_add_test(tc, channel_limits);
 	tcase_add_test(tc, unassigned_faults);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -5,7 +5,6 @@
  */
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 
 #include "hypercall/local/xenbus_mux.h"
 #include "hypercall/local/xenbus_ring.h"
+#include "tests/unit/run_suite.h"
 
 static struct xenstore_domain_interface page;
 static struct wire_evtchn_page evtchn;
@@ -330,8 +330,6 @@ int main(void)
 {
 	Suite *s = suite_create("local_xenbus");
 	TCase *tc = tcase_create("hostile xenstored");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, large_messages_cross_the_ring);
@@ -347,9 +345,5 @@ int main(void)
 	tcase_add_test(tc, requests_that_never_left_are_dropped);
 	tcase_add_test(tc, a_notify_is_sent_once);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

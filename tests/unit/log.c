@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "hypercall/log.h"
+#include "tests/unit/run_suite.h"
 
 static char got[8192];
 static int saved_stderr, pipe_fds[2];
@@ -115,17 +116,11 @@ int main(void)
 {
 	Suite *s = suite_create("log");
 	TCase *tc = tcase_create("log");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, format_and_level);
 	tcase_add_test(tc, unprintable);
 	tcase_add_test(tc, too_long);
 	tcase_add_test(tc, limit);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

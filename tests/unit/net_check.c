@@ -13,6 +13,7 @@
 
 #include "ring/net_check.h"
 #include "tests/unit/check_quiet.h"
+#include "tests/unit/run_suite.h"
 
 #define MORE  NETTXF_more_data
 #define EXTRA NETTXF_extra_info
@@ -514,8 +515,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_check");
 	TCase *tc = tcase_create("check");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
@@ -531,8 +530,5 @@ int main(void)
 	tcase_add_test(tc, no_sg);
 	tcase_add_test(tc, incomplete);
 	tcase_add_loop_test(tc, random_slots, 0, 4);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 #include "ring/net_csum.h"
 #include "ring/net_headers.h"
 #include "tests/unit/check_quiet.h"
+#include "tests/unit/run_suite.h"
 
 static uint8_t frame[66000];
 static uint32_t len;
@@ -349,8 +350,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_csum");
 	TCase *tc = tcase_create("csum");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
@@ -360,8 +359,5 @@ int main(void)
 	tcase_add_loop_test(tc, liars, 0, 2);
 	tcase_add_test(tc, fragments);
 	tcase_add_loop_test(tc, random_heads, 0, 2);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 #include "backend/net_ctrl.h"
 #include "tests/unit/check_quiet.h"
 #include "tests/unit/fake_gnttab.h"
+#include "tests/unit/run_suite.h"
 
 #define OK          XEN_NETIF_CTRL_STATUS_SUCCESS
 #define INVALID     XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER
@@ -349,8 +350,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_ctrl");
 	TCase *tc = tcase_create("ctrl");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
@@ -361,8 +360,5 @@ int main(void)
 	tcase_add_test(tc, many);
 	tcase_add_loop_test(tc, any, 0, 2);
 	tcase_add_test(tc, successor);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -16,6 +16,7 @@
 #include "backend/net_gref.h"
 #include "tests/unit/check_quiet.h"
 #include "tests/unit/fake_gnttab.h"
+#include "tests/unit/run_suite.h"
 
 #define OK      XEN_NETIF_CTRL_STATUS_SUCCESS
 #define INVALID XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER
@@ -374,8 +375,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_gref");
 	TCase *tc = tcase_create("gref");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
@@ -389,8 +388,5 @@ int main(void)
 	tcase_add_test(tc, collisions);
 	tcase_add_loop_test(tc, model, 0, 3);
 	tcase_add_test(tc, concurrent);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -18,6 +18,7 @@
 
 #include "backend/net_hash.h"
 #include "tests/unit/check_quiet.h"
+#include "tests/unit/run_suite.h"
 
 #define OK       XEN_NETIF_CTRL_STATUS_SUCCESS
 #define INVALID  XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER
@@ -329,8 +330,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_hash");
 	TCase *tc = tcase_create("hash");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
@@ -341,8 +340,5 @@ int main(void)
 	tcase_add_test(tc, settings);
 	tcase_add_test(tc, successor);
 	tcase_add_test(tc, concurrent);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

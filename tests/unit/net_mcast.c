@@ -3,11 +3,11 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "backend/net_mcast.h"
 #include "tests/unit/check_quiet.h"
+#include "tests/unit/run_suite.h"
 
 static struct net_mcast_list list;
 static struct net_mcast m;
@@ -149,8 +149,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_mcast");
 	TCase *tc = tcase_create("mcast");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
@@ -159,8 +157,5 @@ int main(void)
 	tcase_add_test(tc, bound);
 	tcase_add_test(tc, successor);
 	tcase_add_test(tc, concurrent);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/hostile_barrier.h"
+#include "tests/unit/run_suite.h"
 
 #include "ring/net_check.c"
 #include "ring/net_ring.c"
@@ -269,8 +270,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_once");
 	TCase *tc = tcase_create("once");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
@@ -279,8 +278,5 @@ int main(void)
 	tcase_add_test(tc, packets);
 	tcase_add_test(tc, indices);
 	tcase_add_loop_test(tc, races, 1, 4);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "backend/net_pcap.h"
+#include "tests/unit/run_suite.h"
 
 static struct net_pcap pcap;
 static atomic_uint wakes;
@@ -213,8 +214,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_pcap");
 	TCase *t = tcase_create("recording");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 30);
@@ -224,9 +223,5 @@ int main(void)
 	tcase_add_test(t, files_that_fail);
 	tcase_add_test(t, threads);
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

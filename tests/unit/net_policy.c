@@ -9,10 +9,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/policy_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define SECOND UINT64_C(1000000000)
 
@@ -438,8 +438,6 @@ int main(void)
 {
 	Suite *s = suite_create("net_policy");
 	TCase *tc = tcase_create("policy");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, policy_setup, policy_teardown);
 	tcase_set_timeout(tc, 60);
@@ -457,9 +455,5 @@ int main(void)
 	tcase_add_test(tc, refused_costs_nothing);
 	tcase_add_test(tc, rate_is_shared);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

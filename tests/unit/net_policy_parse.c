@@ -8,6 +8,7 @@
 
 #include "backend/net_policy.h"
 #include "tests/unit/keys_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define DIR KEYS_DIR
 #define MAC "mac=00:16:3e:aB:00:ff;"
@@ -254,8 +255,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_policy_parse");
 	TCase *tc = tcase_create("keys");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, mac_alone);
 	LOOP(tc, macs_refused, bad_macs);
@@ -268,9 +267,5 @@ int main(void)
 	tcase_add_test(tc, vlans);
 	LOOP(tc, vlans_refused, bad_vlans);
 	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

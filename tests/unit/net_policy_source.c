@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/unit/policy_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define IP4 "0800"
 #define ARP "0806"
@@ -483,8 +484,6 @@ int main(void)
 {
 	Suite *s = suite_create("net_policy_source");
 	TCase *tc = tcase_create("sources");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, policy_setup, policy_teardown);
 	tcase_set_timeout(tc, 60);
@@ -498,9 +497,5 @@ int main(void)
 	tcase_add_test(tc, everything_allowed);
 	tcase_add_test(tc, noise);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

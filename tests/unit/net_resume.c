@@ -19,6 +19,7 @@
 #include <xen/io/netif.h>
 
 #include "ring/net_check.h"
+#include "tests/unit/run_suite.h"
 #include "tests/unit/store_hooks.h"
 
 #define PACKETS 13u
@@ -263,8 +264,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_resume");
 	TCase *tc = tcase_create("resume");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -273,8 +272,5 @@ int main(void)
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
 	tcase_add_test(tc, every_store);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

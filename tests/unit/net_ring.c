@@ -21,6 +21,7 @@
 
 #include "ring/net_ring.h"
 #include "tests/unit/check_quiet.h"
+#include "tests/unit/run_suite.h"
 
 static _Alignas(4096) uint8_t page[NET_PAGE_SIZE], copy[NET_PAGE_SIZE];
 static struct ring_head *const head = (void *)page;
@@ -503,8 +504,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_ring");
 	TCase *tc = tcase_create("ring");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
@@ -517,8 +516,5 @@ int main(void)
 	tcase_add_loop_test(tc, arm_more, 0, NR_STARTS);
 	tcase_add_loop_test(tc, journal_replay, 0, NR_STARTS);
 	tcase_add_loop_test(tc, journal_refused, 0, NR_STARTS);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

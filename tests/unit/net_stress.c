@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,6 +16,7 @@
 
 #include "ring/net_check.h"
 #include "tests/unit/check_quiet.h"
+#include "tests/unit/run_suite.h"
 
 #define PACKETS 60000u
 #define FRAMES  60000u
@@ -238,14 +238,9 @@ int main(void)
 {
 	Suite *suite = suite_create("net_stress");
 	TCase *tc = tcase_create("stress");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
 	tcase_add_loop_test(tc, two_threads, 0, 2);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include "ring/net_csum.h"
 #include "tests/unit/fake_gnttab.h"
 #include "tests/unit/net_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define ALL (LINK_CSUM | LINK_TSO4 | LINK_TSO6 | LINK_SG)
 
@@ -538,8 +539,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_tx");
 	TCase *t = tcase_create("one device"), *own = tcase_create("own");
-	SRunner *r;
-	int failed;
 
 	log_init("net_tx", LOG_LEVEL_ERR);
 	tcase_add_checked_fixture(t, open_plain, fx_close);
@@ -562,9 +561,5 @@ int main(void)
 	tcase_add_test(own, split_events);
 	suite_add_tcase(suite, t);
 	suite_add_tcase(suite, own);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

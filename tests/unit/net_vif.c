@@ -7,7 +7,6 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "frontend/netfront_int.h"
 #include "hypercall/log.h"
 #include "tests/unit/local_fixture.h"
+#include "tests/unit/run_suite.h"
 
 /* After stdint.h, which it needs and does not include. */
 #include <xen/io/netif.h>
@@ -533,8 +533,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net_vif");
 	TCase *c = tcase_create("a NIC");
-	SRunner *r;
-	int failed;
 
 	log_init("net_vif", LOG_LEVEL_ERR);
 	tcase_add_checked_fixture(c, setup, teardown);
@@ -547,9 +545,5 @@ int main(void)
 	tcase_add_loop_test(c, cannot_be_connected, 0, 5);
 	tcase_add_test(c, cannot_be_added);
 	suite_add_tcase(suite, c);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/unit/netfront_fixture.h"
+#include "tests/unit/run_suite.h"
 
 /* ---- event channels: a descriptor a handle, ports that count up ---- */
 
@@ -305,8 +306,6 @@ int run_netfront(const char *suite, void (*add)(TCase *tc))
 		void (*setup)(void);
 	} ways[] = {{"joint", setup_joint}, {"split", setup_split}};
 	Suite *s = suite_create(suite);
-	SRunner *sr;
-	int failed;
 
 	for (unsigned int i = 0; i < 2; i++) {
 		TCase *tc = tcase_create(ways[i].name);
@@ -316,9 +315,5 @@ int run_netfront(const char *suite, void (*add)(TCase *tc))
 		add(tc);
 		suite_add_tcase(s, tc);
 	}
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tests/unit/run_suite.h"
 #include "tools/xensplit_nic.h"
 
 #define NR(a) (int)(sizeof(a) / sizeof((a)[0]))
@@ -157,8 +158,6 @@ int main(void)
 {
 	Suite *s = suite_create("nic_spec");
 	TCase *tc = tcase_create("nic_spec");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, all);
 	tcase_add_loop_test(tc, is_accepted, 0, NR(accepted));
@@ -167,9 +166,5 @@ int main(void)
 	tcase_add_test(tc, too_long);
 	tcase_add_test(tc, numbers);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

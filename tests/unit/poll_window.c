@@ -2,9 +2,9 @@
 /* How long to poll: learnt from sleeps, bounded, and not where others want the
  * CPU. */
 #include <check.h>
-#include <stdlib.h>
 
 #include "backend/poll_window.h"
+#include "tests/unit/run_suite.h"
 
 #define US 1000u
 #define MS 1000000u
@@ -112,8 +112,6 @@ int main(void)
 {
 	Suite *s = suite_create("poll_window");
 	TCase *tc = tcase_create("poll_window");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, begins_without);
@@ -123,9 +121,5 @@ int main(void)
 	tcase_add_test(tc, a_shared_cpu);
 	tcase_add_test(tc, few_switches);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -5,7 +5,6 @@
  */
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <xen/xen.h>
@@ -13,6 +12,7 @@
 
 #include "ring/blk_abi.h"
 #include "ring/blk_ring.h"
+#include "tests/unit/run_suite.h"
 
 #define ID     0x1122334455667788ull
 #define SECTOR 0x99aabbccddeeff01ull
@@ -366,8 +366,6 @@ int main(void)
 {
 	Suite *suite = suite_create("ring_abi");
 	TCase *tc = tcase_create("abi");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, requests);
@@ -379,8 +377,5 @@ int main(void)
 	tcase_add_test(tc, indirect_page);
 	tcase_add_test(tc, names);
 	tcase_add_test(tc, entries);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

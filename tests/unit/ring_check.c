@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* The validator, as tables of requests and verdicts. */
 #include <check.h>
-#include <stdlib.h>
 
 #include <xen/xen.h>
 #include <xen/io/blkif.h>
 
 #include "ring/blk_check.h"
+#include "tests/unit/run_suite.h"
 
 #define OK    BLKIF_RSP_OKAY
 #define ERR   BLKIF_RSP_ERROR
@@ -295,16 +295,11 @@ int main(void)
 {
 	Suite *suite = suite_create("ring_check");
 	TCase *tc = tcase_create("check");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, header, 0, COUNT(headers));
 	tcase_add_loop_test(tc, segs, 0, COUNT(segments));
 	tcase_add_test(tc, all_first_last);
 	tcase_add_test(tc, many);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -21,6 +21,7 @@
 
 #include "ring/blk_ring.h"
 #include "tests/unit/check_quiet.h"
+#include "tests/unit/run_suite.h"
 
 #define MAX_BYTES (BLK_RING_MAX_PAGES * BLK_PAGE_SIZE)
 
@@ -434,8 +435,6 @@ int main(void)
 {
 	Suite *suite = suite_create("ring_index");
 	TCase *tc = tcase_create("index");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 30);
@@ -446,8 +445,5 @@ int main(void)
 	tcase_add_loop_test(tc, full, 0, NR_STARTS);
 	tcase_add_loop_test(tc, attach, 0, NR_STARTS);
 	tcase_add_test(tc, fresh);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -6,10 +6,10 @@
 #include <check.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/hostile_barrier.h"
+#include "tests/unit/run_suite.h"
 
 #include "ring/blk_abi.c"
 #include "ring/blk_ring.c"
@@ -189,8 +189,6 @@ int main(void)
 {
 	Suite *suite = suite_create("ring_once");
 	TCase *tc = tcase_create("once");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, request, 0, 2);
@@ -198,8 +196,5 @@ int main(void)
 	tcase_add_test(tc, indices);
 	tcase_add_test(tc, races);
 	tcase_add_test(tc, indirect_page);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -21,6 +21,7 @@
 
 #include "ring/barrier.h"
 #include "ring/blk_ring.h"
+#include "tests/unit/run_suite.h"
 
 #define WAIT_MS 20000
 
@@ -373,15 +374,10 @@ int main(void)
 {
 	Suite *suite = suite_create("ring_stress");
 	TCase *tc = tcase_create("stress");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tc);
 	tcase_set_timeout(tc, 50);
 	tcase_add_loop_test(tc, two_threads, 0, 3);
 	tcase_add_loop_test(tc, scribbled, 0, 2);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

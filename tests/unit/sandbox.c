@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "backend/sandbox.h"
+#include "tests/unit/run_suite.h"
 #include "tests/unit/store_fixture.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -426,8 +427,6 @@ int main(void)
 {
 	Suite *s = suite_create("sandbox");
 	TCase *tc = tcase_create("sandbox");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, fixture_start, fixture_end);
 	tcase_set_timeout(tc, 40);
@@ -439,9 +438,5 @@ int main(void)
 	tcase_add_test(tc, stores_work_and_ring_is_restricted);
 	tcase_add_test(tc, nbd_works);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -15,6 +15,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "tests/unit/run_suite.h"
 #include "tests/unit/store_fixture.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -483,8 +484,6 @@ int main(void)
 {
 	Suite *s = suite_create("store");
 	TCase *tc = tcase_create("store");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, fixture_start, fixture_end);
 	tcase_set_timeout(tc, 40);
@@ -505,9 +504,5 @@ int main(void)
 	tcase_add_test(tc, memory_survives);
 	tcase_add_test(tc, null);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "backend/store_file_merge.h"
+#include "tests/unit/run_suite.h"
 #include "tests/unit/store_fixture.h"
 
 #define MIB   (UINT64_C(1) << 20)
@@ -395,8 +396,6 @@ int main(void)
 {
 	Suite *s = suite_create("store_merge");
 	TCase *tc = tcase_create("store_merge");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, fixture_start, fixture_end);
 	tcase_set_timeout(tc, 40);
@@ -412,9 +411,5 @@ int main(void)
 	tcase_add_loop_test(tc, cancelled, 0, NR_WAYS);
 	tcase_add_loop_test(tc, submitted_from_done, 0, NR_WAYS);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/run_suite.h"
 #include "tests/unit/store_fixture.h"
 
 #define MIB  (UINT64_C(1) << 20)
@@ -251,8 +252,6 @@ int main(void)
 {
 	Suite *s = suite_create("store_nbd");
 	TCase *tc = tcase_create("store_nbd");
-	SRunner *sr;
-	int failed;
 
 	if (!fixture_has_nbdkit()) {
 		printf("nbdkit is not installed\n");
@@ -270,9 +269,5 @@ int main(void)
 	tcase_add_test(tc, exports);
 	tcase_add_test(tc, server_mute);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

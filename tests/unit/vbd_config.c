@@ -9,6 +9,7 @@
 
 #include "backend/vbd.h"
 #include "tests/unit/keys_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define DIR KEYS_DIR
 
@@ -202,17 +203,11 @@ int main(void)
 {
 	Suite *s = suite_create("vbd_config");
 	TCase *tc = tcase_create("vbd_config");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, config, 0,
 			    sizeof(configs) / sizeof(configs[0]));
 	tcase_add_test(tc, config_values);
 	tcase_add_loop_test(tc, front, 0, sizeof(fronts) / sizeof(fronts[0]));
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

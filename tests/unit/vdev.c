@@ -2,10 +2,10 @@
 /* Names and numbers of virtual disks, after xen-vbd-interface(7). */
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hypercall/vdev.h"
+#include "tests/unit/run_suite.h"
 
 #define BAD UINT32_MAX
 
@@ -121,15 +121,9 @@ int main(void)
 {
 	Suite *s = suite_create("vdev");
 	TCase *tc = tcase_create("vdev");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, name, 0, sizeof(names) / sizeof(names[0]));
 	tcase_add_test(tc, there_and_back);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

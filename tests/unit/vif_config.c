@@ -10,6 +10,7 @@
 #include "backend/hotplug_status.h"
 #include "backend/vif.h"
 #include "tests/unit/keys_fixture.h"
+#include "tests/unit/run_suite.h"
 
 #define DIR   KEYS_DIR
 #define MAC   "mac=00:16:3e:01:02:03"
@@ -284,8 +285,6 @@ int main(void)
 {
 	Suite *s = suite_create("vif_config");
 	TCase *tc = tcase_create("vif_config");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, config, 0, NR(configs));
 	tcase_add_test(tc, config_values);
@@ -293,9 +292,5 @@ int main(void)
 	tcase_add_loop_test(tc, front, 0, NR(fronts));
 	tcase_add_loop_test(tc, front_features, 0, NR(features));
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backend/worker_proto.h"
+#include "tests/unit/run_suite.h"
 
 static int pair[2];
 
@@ -119,8 +120,6 @@ int main(void)
 {
 	Suite *suite = suite_create("worker_proto");
 	TCase *t = tcase_create("packets");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, there_and_back);
@@ -128,9 +127,5 @@ int main(void)
 			    (int)(sizeof(bad) / sizeof(bad[0])));
 	tcase_add_test(t, the_end);
 	suite_add_tcase(suite, t);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

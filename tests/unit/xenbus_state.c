@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "hypercall/xenbus_state.h"
+#include "tests/unit/run_suite.h"
 
 #define NR_STATES 9
 
@@ -462,11 +463,5 @@ static Suite *make_suite(void)
 
 int main(void)
 {
-	SRunner *sr = srunner_create(make_suite());
-	int failed;
-
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(make_suite());
 }

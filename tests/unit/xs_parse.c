@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hypercall/xs_parse.h"
+#include "tests/unit/run_suite.h"
 
 #define U64_MAX UINT64_C(18446744073709551615)
 
@@ -140,8 +141,6 @@ int main(void)
 {
 	Suite *s = suite_create("xs_parse");
 	TCase *tc = tcase_create("parse");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, number, 0,
 			    sizeof(numbers) / sizeof(numbers[0]));
@@ -150,9 +149,5 @@ int main(void)
 	tcase_add_test(tc, printable);
 	tcase_add_test(tc, printable_every_size);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -14,6 +14,7 @@
 
 #include "hypercall/xenbus_keys.h"
 #include "hypercall/xs_store.h"
+#include "tests/unit/run_suite.h"
 
 #define NR_NODES  32
 #define NR_EVENTS 8192
@@ -474,8 +475,6 @@ int main(void)
 {
 	Suite *s = suite_create("xs_store");
 	TCase *tc = tcase_create("store");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, events_without_descriptor);
@@ -490,9 +489,5 @@ int main(void)
 	tcase_add_test(tc, keys);
 	tcase_add_test(tc, error_node);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }
