@@ -87,21 +87,6 @@ int xenevtchn_unmask(xenevtchn_handle *xce, evtchn_port_t port)
 	return 0;
 }
 
-/* fake_gnttab shares without a handle; libblkfront opens one. */
-xengntshr_handle *xengntshr_open(struct xentoollog_logger *logger,
-				 unsigned int flags)
-{
-	(void)logger;
-	(void)flags;
-	return NULL;
-}
-
-int xengntshr_close(xengntshr_handle *xgs)
-{
-	(void)xgs;
-	return 0;
-}
-
 /* ---- a disk of one queue and its backend ---- */
 
 struct blkfront *bf;
@@ -222,19 +207,9 @@ static void setup_32(void)
 
 int run_for_all_abis(const char *suite, void (*add)(TCase *tc))
 {
-	static const struct {
-		const char *name;
-		void (*setup)(void);
-	} abis[] = {{"x86_64", setup}, {"x86_32", setup_32}};
 	Suite *s = suite_create(suite);
 
-	for (unsigned int i = 0; i < 2; i++) {
-		TCase *tc = tcase_create(abis[i].name);
-
-		tcase_add_checked_fixture(tc, abis[i].setup, teardown);
-		tcase_set_timeout(tc, 30);
-		add(tc);
-		suite_add_tcase(s, tc);
-	}
+	suite_add(s, "x86_64", 30, setup, teardown, add);
+	suite_add(s, "x86_32", 30, setup_32, teardown, add);
 	return run_suite(s);
 }

@@ -77,11 +77,7 @@ int make_memfd(off_t size, unsigned int flags, int seals)
 int run_isolation(const char *name, void (*add)(TCase *tc))
 {
 	Suite *suite = suite_create(name);
-	TCase *tc = tcase_create(name);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 50);
-	add(tc);
-	suite_add_tcase(suite, tc);
+	suite_add(suite, name, 50, setup, teardown, add);
 	return run_suite(suite);
 }

@@ -147,13 +147,9 @@ int run_link_user(int argc, char **argv, const char *suite,
 		  void (*add)(TCase *tc))
 {
 	Suite *s = suite_create(suite);
-	TCase *tc = tcase_create(suite);
 
 	/* the process is this program again */
 	link_user_main(argc, argv);
-	tcase_add_checked_fixture(tc, link_fixture_start, link_fixture_end);
-	tcase_set_timeout(tc, 40);
-	add(tc);
-	suite_add_tcase(s, tc);
+	suite_add(s, suite, 40, link_fixture_start, link_fixture_end, add);
 	return run_suite(s);
 }

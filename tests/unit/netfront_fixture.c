@@ -80,21 +80,6 @@ int xenevtchn_unmask(xenevtchn_handle *xce, evtchn_port_t port)
 	return 0;
 }
 
-/* fake_gnttab shares without a handle; libnetfront opens one. */
-xengntshr_handle *xengntshr_open(struct xentoollog_logger *logger,
-				 unsigned int flags)
-{
-	(void)logger;
-	(void)flags;
-	return NULL;
-}
-
-int xengntshr_close(xengntshr_handle *xgs)
-{
-	(void)xgs;
-	return 0;
-}
-
 /* ---- a NIC of one queue and its backend ---- */
 
 struct netfront *nf;
@@ -301,19 +286,9 @@ void must_have_failed(const char *text)
 
 int run_netfront(const char *suite, void (*add)(TCase *tc))
 {
-	static const struct {
-		const char *name;
-		void (*setup)(void);
-	} ways[] = {{"joint", setup_joint}, {"split", setup_split}};
 	Suite *s = suite_create(suite);
 
-	for (unsigned int i = 0; i < 2; i++) {
-		TCase *tc = tcase_create(ways[i].name);
-
-		tcase_add_checked_fixture(tc, ways[i].setup, teardown);
-		tcase_set_timeout(tc, 30);
-		add(tc);
-		suite_add_tcase(s, tc);
-	}
+	suite_add(s, "joint", 30, setup_joint, teardown, add);
+	suite_add(s, "split", 30, setup_split, teardown, add);
 	return run_suite(s);
 }
