@@ -8,7 +8,6 @@
  * ways.  Ends with SIGTERM or SIGINT (0), or when the device goes (3).
  */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "frontend/netfront_args.h"
 #include "frontend/netfront_tap.h"
 #include "hypercall/log.h"
 
@@ -30,14 +30,6 @@ struct config {
 	struct tap_if tap;
 };
 
-enum {
-	OPT_NO_SG = 256,
-	OPT_NO_GSO,
-	OPT_NO_CSUM,
-	OPT_NO_STATIC,
-	OPT_NO_SPLIT,
-};
-
 static const struct option long_options[] = {
 	{"devid", required_argument, NULL, 'd'},
 	{"name", required_argument, NULL, 'n'},
@@ -48,11 +40,7 @@ static const struct option long_options[] = {
 	{"ready-fd", required_argument, NULL, 'r'},
 	{"up", no_argument, NULL, 'u'},
 	{"stats", no_argument, NULL, 's'},
-	{"no-sg", no_argument, NULL, OPT_NO_SG},
-	{"no-gso", no_argument, NULL, OPT_NO_GSO},
-	{"no-csum", no_argument, NULL, OPT_NO_CSUM},
-	{"no-static-grants", no_argument, NULL, OPT_NO_STATIC},
-	{"no-split-events", no_argument, NULL, OPT_NO_SPLIT},
+	NETFRONT_NO_OPTIONS,
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -102,24 +90,6 @@ static void set_name(struct config *cfg, const char *name)
 	strcpy(cfg->tap.name, name);
 }
 
-static bool front_option(struct netfront_options *f, int opt)
-{
-	switch (opt) {
-	case OPT_NO_SG:
-		return f->no_sg = true;
-	case OPT_NO_GSO:
-		return f->no_gso = true;
-	case OPT_NO_CSUM:
-		return f->no_csum = true;
-	case OPT_NO_STATIC:
-		return f->no_static_grants = true;
-	case OPT_NO_SPLIT:
-		return f->no_split_events = true;
-	default:
-		return false;
-	}
-}
-
 static void take_option(struct config *cfg, int opt)
 {
 	switch (opt) {
@@ -164,7 +134,7 @@ static void parse_args(int argc, char **argv, struct config *cfg)
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-		if (!front_option(&cfg->front, opt))
+		if (!netfront_no_option(&cfg->front, opt))
 			take_option(cfg, opt);
 	if (optind == argc)
 		return;

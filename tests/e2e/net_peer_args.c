@@ -3,24 +3,16 @@
  * net_peer's command line.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/netfront_args.h"
 #include "tests/e2e/net_peer.h"
 
 const char *const peer_modes[] = {"info", "tx", "rx", "echo", "reflect"};
 static const char *const protos[] = {"raw", "udp4", "udp6", "tcp4", "tcp6"};
 static const char *const csums[] = {"full", "partial", "wrong"};
-
-enum {
-	OPT_NO_SG = 256,
-	OPT_NO_GSO,
-	OPT_NO_CSUM,
-	OPT_NO_STATIC,
-	OPT_NO_SPLIT,
-};
 
 static const struct option long_options[] = {
 	{"devid", required_argument, NULL, 'd'},
@@ -49,11 +41,7 @@ static const struct option long_options[] = {
 	{"busy", no_argument, NULL, 'b'},
 	{"json", no_argument, NULL, 'J'},
 	{"multicast-filter", no_argument, NULL, 'M'},
-	{"no-sg", no_argument, NULL, OPT_NO_SG},
-	{"no-gso", no_argument, NULL, OPT_NO_GSO},
-	{"no-csum", no_argument, NULL, OPT_NO_CSUM},
-	{"no-static-grants", no_argument, NULL, OPT_NO_STATIC},
-	{"no-split-events", no_argument, NULL, OPT_NO_SPLIT},
+	NETFRONT_NO_OPTIONS,
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -133,18 +121,8 @@ static bool front_option(struct netfront_options *f, int opt)
 		return true;
 	case 'M':
 		return f->multicast_filter = true;
-	case OPT_NO_SG:
-		return f->no_sg = true;
-	case OPT_NO_GSO:
-		return f->no_gso = true;
-	case OPT_NO_CSUM:
-		return f->no_csum = true;
-	case OPT_NO_STATIC:
-		return f->no_static_grants = true;
-	case OPT_NO_SPLIT:
-		return f->no_split_events = true;
 	default:
-		return false;
+		return netfront_no_option(f, opt);
 	}
 }
 
