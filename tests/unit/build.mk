@@ -61,7 +61,9 @@ $(eval $(call unit_test,vdev,$(LIBHYPERCALL)))
 
 LOCAL_TEST := $(UNIT)/local_fixture.o $(sort $(EVTCHN_OBJS) $(GNTTAB_OBJS)) \
 	$(XENLOCALD)
-$(eval $(call unit_test,local_evtchn,$(LOCAL_TEST),$(TOOLCORE)))
+EVTCHN_TEST := $(UNIT)/evtchn_fixture.o $(LOCAL_TEST)
+$(eval $(call unit_test,local_evtchn,$(EVTCHN_TEST),$(TOOLCORE)))
+$(eval $(call unit_test,local_evtchn_threads,$(EVTCHN_TEST),$(TOOLCORE)))
 $(eval $(call unit_test,local_gnttab,$(LOCAL_TEST),$(TOOLCORE)))
 $(eval $(call unit_test,local_copy,$(LOCAL_TEST),$(TOOLCORE)))
 ISOLATION_TEST := $(UNIT)/isolation_fixture.o $(LOCAL_TEST)

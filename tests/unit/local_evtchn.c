@@ -5,97 +5,17 @@
  */
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <xenevtchn.h>
 #include <xentoolcore.h>
 
 #include "hypercall/local/chan.h"
-#include "tests/unit/local_fixture.h"
-#include "tests/unit/run_suite.h"
-
-#define WAIT_MS 10000
-
-static xenevtchn_handle *d1, *d2, *d3; /* one handle in each domain */
-
-static xenevtchn_handle *open_in(uint32_t domid)
-{
-	xenevtchn_handle *h;
-
-	fixture_enter(domid);
-	h = xenevtchn_open(fixture_quiet(), 0);
-	ck_assert_ptr_nonnull(h);
-	ck_assert_int_eq(fcntl(xenevtchn_fd(h), F_SETFL, O_NONBLOCK), 0);
-	return h;
-}
-
-static void setup(void)
-{
-	fixture_start();
-	fixture_domain(1);
-	fixture_domain(2);
-	fixture_domain(3);
-	d1 = open_in(1);
-	d2 = open_in(2);
-	d3 = open_in(3);
-}
-
-static void teardown(void)
-{
-	xenevtchn_close(d1);
-	xenevtchn_close(d2);
-	xenevtchn_close(d3);
-	fixture_stop();
-}
-
-#define assert_error(expr, err)               \
-	do {                                  \
-		errno = 0;                    \
-		ck_assert_int_eq((expr), -1); \
-		ck_assert_int_eq(errno, err); \
-	} while (0)
-
-/* The port's event arrives, and no other. */
-static void assert_event(xenevtchn_handle *h, int port)
-{
-	ck_assert(fixture_readable(xenevtchn_fd(h), WAIT_MS));
-	ck_assert_int_eq(xenevtchn_pending(h), port);
-}
-
-static void assert_no_event(xenevtchn_handle *h)
-{
-	assert_error(xenevtchn_pending(h), EAGAIN);
-	ck_assert(!fixture_readable(xenevtchn_fd(h), 0));
-}
-
-static void take_event(xenevtchn_handle *h, int port)
-{
-	assert_event(h, port);
-	ck_assert_int_eq(xenevtchn_unmask(h, (evtchn_port_t)port), 0);
-}
-
-/* A channel of domain 1 (a) and 2 (b), quiet. */
-static void make_pair(int *a, int *b)
-{
-	*a = xenevtchn_bind_unbound_port(d1, 2);
-	ck_assert_int_gt(*a, 0);
-	*b = xenevtchn_bind_interdomain(d2, 1, (evtchn_port_t)*a);
-	ck_assert_int_gt(*b, 0);
-	/* binding sets the binder's port pending */
-	take_event(d2, *b);
-	assert_no_event(d1);
-	assert_no_event(d2);
-}
+#include "tests/unit/evtchn_fixture.h"
 
 START_TEST(events_both_ways)
 {
@@ -462,164 +382,7 @@ START_TEST(hostile_peer)
 }
 END_TEST
 
-/* --- threads -------------------------------------------------------------- */
-
-#define NR_EVENTS 20000
-
-struct stress {
-	xenevtchn_handle *h;
-	evtchn_port_t port;
-	atomic_uint *produced;
-};
-
-static void *produce(void *arg)
-{
-	struct stress *s = arg;
-	int i;
-
-	for (i = 0; i < NR_EVENTS; i++) {
-		atomic_fetch_add(s->produced, 1);
-		xenevtchn_notify(s->h, s->port);
-	}
-	return NULL;
-}
-
-/* No event is lost: whoever waits sees all that was produced. */
-START_TEST(threads)
-{
-	atomic_uint produced = 0;
-	struct stress s;
-	pthread_t t[2];
-	uint32_t seen = 0;
-	int a, b, i;
-
-	make_pair(&a, &b);
-	s = (struct stress){d1, (uint32_t)a, &produced};
-	for (i = 0; i < 2; i++)
-		ck_assert_int_eq(pthread_create(&t[i], NULL, produce, &s), 0);
-	while (seen < 2 * NR_EVENTS) {
-		ck_assert(fixture_readable(xenevtchn_fd(d2), WAIT_MS));
-		if (xenevtchn_pending(d2) != b)
-			continue;
-		xenevtchn_unmask(d2, (uint32_t)b);
-		seen = atomic_load(&produced);
-	}
-	for (i = 0; i < 2; i++)
-		pthread_join(t[i], NULL);
-}
-END_TEST
-
-static atomic_bool stop_notifying;
-
-static void *notify_any(void *arg)
-{
-	xenevtchn_handle *h = arg;
-	uint32_t port = 0;
-
-	while (!atomic_load(&stop_notifying)) {
-		port = (port + 1) % 64;
-		xenevtchn_notify(h, port);
-		xenevtchn_unmask(h, port);
-	}
-	return NULL;
-}
-
-/* Ports come and go while another thread notifies them. */
-START_TEST(unbind_while_notifying)
-{
-	pthread_t t;
-	int i;
-
-	atomic_store(&stop_notifying, false);
-	ck_assert_int_eq(pthread_create(&t, NULL, notify_any, d1), 0);
-	for (i = 0; i < 300; i++) {
-		int port = xenevtchn_bind_unbound_port(d1, 2);
-
-		ck_assert_int_gt(port, 0);
-		ck_assert_int_eq(xenevtchn_unbind(d1, (uint32_t)port), 0);
-	}
-	atomic_store(&stop_notifying, true);
-	pthread_join(t, NULL);
-}
-END_TEST
-
-static void *wait_blocking(void *arg)
-{
-	return (void *)(intptr_t)xenevtchn_pending(arg);
-}
-
-START_TEST(blocking_wait)
-{
-	pthread_t t;
-	void *got;
-	int a, b;
-
-	make_pair(&a, &b);
-	ck_assert_int_eq(fcntl(xenevtchn_fd(d2), F_SETFL, 0), 0);
-	ck_assert_int_eq(pthread_create(&t, NULL, wait_blocking, d2), 0);
-	xenevtchn_notify(d1, (uint32_t)a);
-	pthread_join(t, &got);
-	ck_assert_int_eq((int)(intptr_t)got, b);
-}
-END_TEST
-
-/* --- exec --------------------------------------------------------------------
- */
-
-static int reexec(void *arg)
-{
-	int port = *(int *)arg;
-	xenevtchn_handle *h = xenevtchn_open(NULL, XENEVTCHN_NO_CLOEXEC);
-	char fd_text[16], port_text[16];
-	int local;
-
-	if (!h)
-		return 1;
-	local = xenevtchn_bind_interdomain(h, 1, (uint32_t)port);
-	if (local < 0)
-		return 2;
-	snprintf(fd_text, sizeof(fd_text), "%d", xenevtchn_fd(h));
-	snprintf(port_text, sizeof(port_text), "%d", local);
-	execl("/proc/self/exe", "local_evtchn", "after-exec", fd_text,
-	      port_text, (char *)NULL);
-	return 3;
-}
-
-/* The program after exec: has the port and the event of before. */
-static int after_exec(int fd, int port)
-{
-	xenevtchn_handle *h = xenevtchn_fdopen(NULL, fd, 0);
-
-	if (!h)
-		return 11;
-	if (xenevtchn_pending(h) != port)
-		return 12;
-	if (xenevtchn_unmask(h, (uint32_t)port) ||
-	    xenevtchn_notify(h, (uint32_t)port))
-		return 13;
-	/* answered by the test */
-	if (!fixture_readable(fd, WAIT_MS) || xenevtchn_pending(h) != port)
-		return 14;
-	xenevtchn_close(h);
-	return 0;
-}
-
-START_TEST(handle_survives_exec)
-{
-	int a = xenevtchn_bind_unbound_port(d1, 2);
-	pid_t pid = fixture_fork(2, reexec, &a);
-
-	take_event(d1, a);
-	xenevtchn_notify(d1, (uint32_t)a);
-	ck_assert_int_eq(fixture_join(pid), 0);
-	fixture_enter(1);
-	ck_assert_ptr_null(xenevtchn_fdopen(fixture_quiet(), 0, 1));
-	ck_assert_ptr_null(xenevtchn_fdopen(fixture_quiet(), 0, 0));
-}
-END_TEST
-
-/* --- the guest kernel's xenbus ----------------------------------------------
- */
+/* ---- the guest kernel's xenbus ---- */
 
 static int claim(struct client *c, struct wire_msg *msg, int fds[3])
 {
@@ -693,17 +456,8 @@ START_TEST(xenbus_info_is_domain_0s)
 }
 END_TEST
 
-int main(int argc, char **argv)
+static void add(TCase *tc)
 {
-	Suite *suite;
-	TCase *tc;
-
-	if (argc == 4 && !strcmp(argv[1], "after-exec"))
-		return after_exec(atoi(argv[2]), atoi(argv[3]));
-	suite = suite_create("local_evtchn");
-	tc = tcase_create("evtchn");
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 50);
 	tcase_add_test(tc, events_both_ways);
 	tcase_add_test(tc, masked_until_unmask);
 	tcase_add_test(tc, busy_port_starves_none);
@@ -718,12 +472,11 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, destroyed_domain);
 	tcase_add_test(tc, not_in_a_domain);
 	tcase_add_test(tc, hostile_peer);
-	tcase_add_test(tc, threads);
-	tcase_add_test(tc, unbind_while_notifying);
-	tcase_add_test(tc, blocking_wait);
-	tcase_add_test(tc, handle_survives_exec);
 	tcase_add_test(tc, xenbus_is_claimed_once);
 	tcase_add_test(tc, xenbus_info_is_domain_0s);
-	suite_add_tcase(suite, tc);
-	return run_suite(suite);
+}
+
+int main(void)
+{
+	return run_evtchn("local_evtchn", add);
 }
