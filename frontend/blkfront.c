@@ -3,10 +3,9 @@
  * libblkfront: opening and closing a disk, and its state as seen by all.
  *
  * The handshake with the backend runs in the control thread
- * (front_xenbus.c); here is what it leaves behind.
+ * (front_xenbus.h); here is what it leaves behind.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,18 +40,6 @@ static int take_options(struct blkfront *bf, const struct blkfront_options *opt)
 	return blk_abi_parse(o->protocol, &bf->abi);
 }
 
-static void bf_free(struct blkfront *bf)
-{
-	unsigned int i;
-
-	for (i = 0; i < bf->nr_queues; i++)
-		blkfront_queue_destroy(bf->queues[i]);
-	if (bf->gntshr)
-		xengntshr_close(bf->gntshr);
-	front_dev_destroy(&bf->dev);
-	free(bf);
-}
-
 static struct blkfront *bf_alloc(unsigned int devid)
 {
 	struct blkfront *bf = calloc(1, sizeof(*bf));
@@ -68,34 +55,22 @@ int blkfront_open(struct blkfront **out, unsigned int devid,
 		  size_t errbuf_size)
 {
 	struct blkfront *bf = bf_alloc(devid);
-	const char *what = "out of memory";
-	int err = -ENOMEM;
+	int err;
 
 	*out = NULL;
 	if (!bf)
-		goto fail;
-	what = "bad option";
+		return front_cannot_open(&blkfront_class, devid, -ENOMEM,
+					 "out of memory", errbuf, errbuf_size);
 	err = take_options(bf, opt);
 	if (err)
-		goto fail;
-	what = "cannot share memory (xengntshr_open)";
-	bf->gntshr = xengntshr_open(NULL, 0);
-	err = bf->gntshr ? 0 : -errno;
+		front_cannot_open(&blkfront_class, devid, err, "bad option",
+				  errbuf, errbuf_size);
+	else
+		err = front_start(&bf->dev, &bf->gntshr, errbuf, errbuf_size);
 	if (err)
-		goto fail;
-	err = front_start(&bf->dev, errbuf, errbuf_size);
-	if (err) {
 		blkfront_close(bf);
-		return err;
-	}
-	*out = bf;
-	return 0;
-fail:
-	if (errbuf && errbuf_size)
-		snprintf(errbuf, errbuf_size, "vbd/%u: %s: %s", devid, what,
-			 strerror(-err));
-	if (bf)
-		bf_free(bf);
+	else
+		*out = bf;
 	return err;
 }
 
@@ -108,7 +83,12 @@ void blkfront_close(struct blkfront *bf)
 	front_stop(&bf->dev);
 	for (i = 0; i < bf->nr_queues; i++)
 		blkfront_queue_finish(bf->queues[i]);
-	bf_free(bf);
+	for (i = 0; i < bf->nr_queues; i++)
+		blkfront_queue_destroy(bf->queues[i]);
+	if (bf->gntshr)
+		xengntshr_close(bf->gntshr);
+	front_dev_destroy(&bf->dev);
+	free(bf);
 }
 
 void blkfront_get_info(struct blkfront *bf, struct blkfront_info *info)

@@ -67,17 +67,32 @@ static int wait_connected(struct front_dev *d, char *errbuf, size_t size)
 	return err;
 }
 
-int front_start(struct front_dev *d, char *errbuf, size_t errbuf_size)
+int front_cannot_open(const struct front_class *class, unsigned int devid,
+		      int err, const char *what, char *errbuf,
+		      size_t errbuf_size)
 {
-	int err = front_xenbus_start(d);
-
-	if (!err)
-		return wait_connected(d, errbuf, errbuf_size);
 	if (errbuf && errbuf_size)
-		snprintf(errbuf, errbuf_size,
-			 "%s: cannot start the control thread: %s", d->who,
-			 strerror(-err));
+		snprintf(errbuf, errbuf_size, "%s/%u: %s: %s", class->name,
+			 devid, what, strerror(-err));
 	return err;
+}
+
+int front_start(struct front_dev *d, xengntshr_handle **gntshr, char *errbuf,
+		size_t errbuf_size)
+{
+	int err;
+
+	*gntshr = xengntshr_open(NULL, 0);
+	if (!*gntshr)
+		return front_cannot_open(d->class, d->devid, -errno,
+					 "cannot share memory (xengntshr_open)",
+					 errbuf, errbuf_size);
+	err = front_xenbus_start(d);
+	if (err)
+		return front_cannot_open(d->class, d->devid, err,
+					 "cannot start the control thread",
+					 errbuf, errbuf_size);
+	return wait_connected(d, errbuf, errbuf_size);
 }
 
 void front_stop(struct front_dev *d)

@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <xengnttab.h>
 
 #include "hypercall/xenbus_keys.h"
 #include "hypercall/xs_store.h"
@@ -99,10 +100,16 @@ void front_dev_destroy(struct front_dev *d);
 void front_end(struct front_dev *d, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Start the control thread and wait until the device is connected, or it is
- * known why not: then errbuf (if not NULL) has a text.  The thread lives until
- * front_stop() in both cases. */
-int front_start(struct front_dev *d, char *errbuf, size_t errbuf_size);
+/* Why a device could not be opened, for errbuf (if not NULL); returns err. */
+int front_cannot_open(const struct front_class *class, unsigned int devid,
+		      int err, const char *what, char *errbuf,
+		      size_t errbuf_size);
+/* Open what memory is shared with (the caller closes it, if it is not NULL),
+ * start the control thread and wait until the device is connected, or it is
+ * known why not: then errbuf (if not NULL) has a text.  The thread, if it was
+ * started, lives until front_stop() in both cases. */
+int front_start(struct front_dev *d, xengntshr_handle **gntshr, char *errbuf,
+		size_t errbuf_size);
 /* Close the device as the protocol says, in bounded time, and end the
  * thread. */
 void front_stop(struct front_dev *d);

@@ -3,7 +3,6 @@
  * libnetfront: opening and closing a NIC, and its state as seen by all.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,20 +29,6 @@ static int take_options(struct netfront *nf, const struct netfront_options *opt)
 	return 0;
 }
 
-static void nf_free(struct netfront *nf)
-{
-	unsigned int i;
-
-	for (i = 0; i < nf->nr_queues; i++)
-		netfront_queue_destroy(nf->queues[i]);
-	netfront_ctrl_close(nf);
-	if (nf->gntshr)
-		xengntshr_close(nf->gntshr);
-	pthread_mutex_destroy(&nf->ctrl.lock);
-	front_dev_destroy(&nf->dev);
-	free(nf);
-}
-
 static struct netfront *nf_alloc(unsigned int devid)
 {
 	struct netfront *nf = calloc(1, sizeof(*nf));
@@ -62,43 +47,40 @@ int netfront_open(struct netfront **out, unsigned int devid,
 		  size_t errbuf_size)
 {
 	struct netfront *nf = nf_alloc(devid);
-	const char *what = "out of memory";
-	int err = -ENOMEM;
+	int err;
 
 	*out = NULL;
 	if (!nf)
-		goto fail;
-	what = "bad option";
+		return front_cannot_open(&netfront_class, devid, -ENOMEM,
+					 "out of memory", errbuf, errbuf_size);
 	err = take_options(nf, opt);
 	if (err)
-		goto fail;
-	what = "cannot share memory (xengntshr_open)";
-	nf->gntshr = xengntshr_open(NULL, 0);
-	err = nf->gntshr ? 0 : -errno;
+		front_cannot_open(&netfront_class, devid, err, "bad option",
+				  errbuf, errbuf_size);
+	else
+		err = front_start(&nf->dev, &nf->gntshr, errbuf, errbuf_size);
 	if (err)
-		goto fail;
-	err = front_start(&nf->dev, errbuf, errbuf_size);
-	if (err) {
 		netfront_close(nf);
-		return err;
-	}
-	*out = nf;
-	return 0;
-fail:
-	if (errbuf && errbuf_size)
-		snprintf(errbuf, errbuf_size, "vif/%u: %s: %s", devid, what,
-			 strerror(-err));
-	if (nf)
-		nf_free(nf);
+	else
+		*out = nf;
 	return err;
 }
 
 void netfront_close(struct netfront *nf)
 {
+	unsigned int i;
+
 	if (!nf)
 		return;
 	front_stop(&nf->dev);
-	nf_free(nf);
+	for (i = 0; i < nf->nr_queues; i++)
+		netfront_queue_destroy(nf->queues[i]);
+	netfront_ctrl_close(nf);
+	if (nf->gntshr)
+		xengntshr_close(nf->gntshr);
+	pthread_mutex_destroy(&nf->ctrl.lock);
+	front_dev_destroy(&nf->dev);
+	free(nf);
 }
 
 void netfront_get_info(struct netfront *nf, struct netfront_info *info)
