@@ -388,20 +388,8 @@ static void set_producer(struct raw_front *f, uint32_t ahead)
 
 static int expect_closing(struct raw_front *f)
 {
-	char error[256];
-	int err = raw_wait_back(f, RAW_BIT(XenbusStateClosing) |
-					   RAW_BIT(XenbusStateClosed));
+	int err = raw_wait_refusal(f);
 
-	if (!err && xs_read_str(f->xs, XBT_NULL, f->be, "error", error,
-				sizeof(error), NULL)) {
-		fprintf(stderr, "no error node\n");
-		err = -1;
-	}
-	if (err)
-		return err;
-	printf("%s\n", error);
-	raw_set_state(f, XenbusStateClosed);
-	err = raw_wait_back(f, RAW_BIT(XenbusStateClosed));
 	raw_drop_ring(f);
 	return err;
 }

@@ -17,21 +17,8 @@
 
 static int expect_closing(struct raw_net *n)
 {
-	struct raw_front *d = &n->dev;
-	char error[256];
-	int err = raw_wait_back(d, RAW_BIT(XenbusStateClosing) |
-					   RAW_BIT(XenbusStateClosed));
+	int err = raw_wait_refusal(&n->dev);
 
-	if (!err && xs_read_str(d->xs, XBT_NULL, d->be, "error", error,
-				sizeof(error), NULL)) {
-		fprintf(stderr, "no error node\n");
-		err = -1;
-	}
-	if (err)
-		return err;
-	printf("%s\n", error);
-	raw_set_state(d, XenbusStateClosed);
-	err = raw_wait_back(d, RAW_BIT(XenbusStateClosed));
 	raw_net_drop(n);
 	return err;
 }

@@ -103,6 +103,24 @@ int raw_wait_back(struct raw_front *f, unsigned int states)
 	return 0;
 }
 
+int raw_wait_refusal(struct raw_front *f)
+{
+	char error[256];
+	int err = raw_wait_back(f, RAW_BIT(XenbusStateClosing) |
+					   RAW_BIT(XenbusStateClosed));
+
+	if (!err && xs_read_str(f->xs, XBT_NULL, f->be, "error", error,
+				sizeof(error), NULL)) {
+		fprintf(stderr, "no error node\n");
+		err = -1;
+	}
+	if (err)
+		return err;
+	printf("%s\n", error);
+	raw_set_state(f, XenbusStateClosed);
+	return raw_wait_back(f, RAW_BIT(XenbusStateClosed));
+}
+
 /* ---- the connection ---- */
 
 void raw_write_key(struct raw_front *f, const char *key, uint32_t value)

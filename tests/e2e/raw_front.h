@@ -43,6 +43,9 @@ enum xenbus_state raw_back_state(struct raw_front *f);
 /* Wait until the backend's state is one of those whose bits are set. */
 #define RAW_BIT(state) (1u << (state))
 int raw_wait_back(struct raw_front *f, unsigned int states);
+/* Wait until the backend closes with an error, which is printed, and close as
+ * it does; the connection is still to be dropped. */
+int raw_wait_refusal(struct raw_front *f);
 
 /* Make ring, data pages and event channel and write their keys, no state. */
 int raw_make_ring(struct raw_front *f, bool persistent);
