@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* See worker_handle.h.  Starting the process itself is in worker_spawn.c. */
-#include "backend/worker_handle.h"
+/*
+ * A worker's life.  See worker_handle.h.  Starting the process itself is in
+ * worker_spawn.c, what it is asked and says in worker_talk.c.
+ */
+#include "backend/worker_handle_priv.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,7 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/ring_drain.h"
 #include "backend/worker_spawn.h"
 
 #define READY_S    30.0 /* from start to WORKER_READY: against hangs */
@@ -21,56 +23,13 @@
 #define DEATHS_S   10.0
 #define DELAY_S    0.1   /* before the second restart; doubles */
 #define DRAIN_S    0.002 /* between looks at what a dead worker left */
-/* Packets read from a worker in one turn of the loop. */
-#define READ_BATCH 64u
-
-enum worker_state {
-	STARTING, /* waits for WORKER_READY */
-	READY,
-	DYING,    /* killed, or its socket is closed; waits for its end */
-	DRAINING, /* is dead, but the kernel has operations of it */
-	WAITING,  /* for the time of the next start */
-	LOST,
-	ENDING, /* has no domain any more */
-};
-
-struct question {
-	uint32_t seq;
-	bool sent, forgotten;
-	struct device *dev;
-	worker_answer_cb cb;
-	TAILQ_ENTRY(question) link;
-	unsigned int nr_fds;
-	int fds[WORKER_MAX_FDS];
-	struct worker_msg msg;
-};
-
-struct worker_handle {
-	struct supervisor *super;
-	struct fe_domain *dom; /* NULL when ENDING */
-	uint32_t domid;
-	enum worker_state state;
-	pid_t pid;
-	int pidfd, sock;
-	ev_io on_sock, on_pid;
-	ev_timer timer;
-	unsigned int users, restarts;
-	unsigned int nr_deaths; /* since first_death */
-	double first_death;
-	bool killed_by_us;
-	uint32_t last_seq;
-	struct ring_drain rings;
-	char who[32];
-	TAILQ_HEAD(, question) questions;
-	LIST_ENTRY(worker_handle) link;
-};
 
 static void start(struct worker_handle *w);
 static void release(struct worker_handle *w);
 
 /* ---- telling the devices ---- */
 
-static void tell_devices(struct worker_handle *w, enum worker_change what,
+void worker_tell_devices(struct worker_handle *w, enum worker_change what,
 			 const char *reason)
 {
 	struct device *dev;
@@ -84,19 +43,9 @@ static void tell_devices(struct worker_handle *w, enum worker_change what,
 			dev->class->worker_changed(dev, what, reason);
 }
 
-static void drop_questions(struct worker_handle *w)
-{
-	struct question *q;
-
-	while ((q = TAILQ_FIRST(&w->questions))) {
-		TAILQ_REMOVE(&w->questions, q, link);
-		free(q);
-	}
-}
-
 /* ---- ends ---- */
 
-static void close_sock(struct worker_handle *w)
+void worker_close_sock(struct worker_handle *w)
 {
 	if (w->sock < 0)
 		return;
@@ -109,8 +58,8 @@ static void free_handle(struct worker_handle *w)
 {
 	struct supervisor *super = w->super;
 
-	close_sock(w);
-	drop_questions(w);
+	worker_close_sock(w);
+	worker_drop_questions(w);
 	ring_drain_clear(&w->rings);
 	ev_timer_stop(super->loop, &w->timer);
 	LIST_REMOVE(w, link);
@@ -119,7 +68,7 @@ static void free_handle(struct worker_handle *w)
 	super_check_stopped(super);
 }
 
-static void kill_process(struct worker_handle *w)
+void worker_kill_process(struct worker_handle *w)
 {
 	if (w->pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
@@ -130,7 +79,7 @@ static void give_up(struct worker_handle *w, const char *reason)
 {
 	log_err(w->who, "%s", reason);
 	w->state = LOST;
-	tell_devices(w, WORKER_LOST, reason);
+	worker_tell_devices(w, WORKER_LOST, reason);
 }
 
 static void set_timer(struct worker_handle *w, double after)
@@ -219,8 +168,8 @@ static void on_process_end(struct ev_loop *loop, ev_io *io, int revents)
 	close(w->pidfd);
 	w->pidfd = -1;
 	w->pid = 0;
-	close_sock(w);
-	drop_questions(w);
+	worker_close_sock(w);
+	worker_drop_questions(w);
 	ev_timer_stop(loop, &w->timer);
 	if (w->state == ENDING) {
 		free_handle(w);
@@ -228,7 +177,7 @@ static void on_process_end(struct ev_loop *loop, ev_io *io, int revents)
 	}
 	w->state = WAITING;
 	w->users++;
-	tell_devices(w, WORKER_DIED, "the worker died");
+	worker_tell_devices(w, WORKER_DIED, "the worker died");
 	start_when_drained(w);
 	release(w);
 }
@@ -240,217 +189,14 @@ void worker_kill(struct worker_handle *w, const char *why)
 	log_err(w->who, "worker %d is killed: %s", (int)w->pid, why);
 	w->state = DYING;
 	w->killed_by_us = true;
-	kill_process(w);
+	worker_kill_process(w);
 }
 
-/* Broken or lying: dies as if by itself, which is counted. */
-static void distrust(struct worker_handle *w, const char *why)
+void worker_distrust(struct worker_handle *w, const char *why)
 {
 	worker_kill(w, why);
 	w->killed_by_us = false;
-	close_sock(w);
-}
-
-/* ---- talking ---- */
-
-static void send_more(struct worker_handle *w)
-{
-	struct question *q;
-	int err = 0;
-
-	for (q = TAILQ_FIRST(&w->questions); q; q = TAILQ_NEXT(q, link)) {
-		if (q->sent)
-			continue;
-		err = worker_send(w->sock, &q->msg, q->fds, q->nr_fds);
-		if (err)
-			break;
-		q->sent = true;
-	}
-	ev_io_stop(w->super->loop, &w->on_sock);
-	if (err && err != -EAGAIN && err != -ETOOMANYREFS && err != -ENOBUFS) {
-		/* its death will be seen by itself */
-		if (err != -ECONNRESET)
-			distrust(w, strerror(-err));
-		return;
-	}
-	ev_io_set(&w->on_sock, w->sock, EV_READ | (err ? EV_WRITE : 0));
-	ev_io_start(w->super->loop, &w->on_sock);
-}
-
-int worker_ask(struct worker_handle *w, struct device *dev,
-	       const struct worker_msg *msg, const int *fds,
-	       unsigned int nr_fds, worker_answer_cb cb)
-{
-	struct question *q;
-
-	if (w->state != READY)
-		return -ENOTCONN;
-	q = calloc(1, sizeof(*q));
-	if (!q)
-		return -ENOMEM;
-	q->msg = *msg;
-	q->seq = q->msg.seq = ++w->last_seq;
-	if (!q->seq) /* 0 means "no question" */
-		q->seq = q->msg.seq = ++w->last_seq;
-	q->msg.device = dev->number;
-	q->dev = dev;
-	q->cb = cb;
-	q->nr_fds = nr_fds;
-	if (nr_fds)
-		memcpy(q->fds, fds, nr_fds * sizeof(*fds));
-	TAILQ_INSERT_TAIL(&w->questions, q, link);
-	send_more(w);
-	return 0;
-}
-
-void worker_forget(struct worker_handle *w, struct device *dev)
-{
-	struct question *q;
-
-	for (q = TAILQ_FIRST(&w->questions); q; q = TAILQ_NEXT(q, link))
-		if (q->dev == dev) {
-			q->forgotten = true;
-			q->dev = NULL;
-		}
-	/* what was not sent must not be: its descriptors may be closed soon */
-	for (q = TAILQ_FIRST(&w->questions); q;) {
-		struct question *next = TAILQ_NEXT(q, link);
-
-		if (q->forgotten && !q->sent) {
-			TAILQ_REMOVE(&w->questions, q, link);
-			free(q);
-		}
-		q = next;
-	}
-}
-
-static void on_answer(struct worker_handle *w, const struct worker_msg *msg)
-{
-	struct question *q;
-
-	for (q = TAILQ_FIRST(&w->questions); q; q = TAILQ_NEXT(q, link))
-		if (q->seq == msg->seq && q->sent)
-			break;
-	if (!q || (q->dev && q->dev->number != msg->device)) {
-		distrust(w, "it answers a question that was not asked");
-		return;
-	}
-	TAILQ_REMOVE(&w->questions, q, link);
-	if (!q->forgotten)
-		q->cb(q->dev, msg->err > 0 ? -EPROTO : msg->err, msg->text);
-	free(q);
-}
-
-/* NULL: of a device that was removed meanwhile. */
-static struct device *device_of(struct worker_handle *w,
-				const struct worker_msg *msg)
-{
-	struct device *dev;
-
-	if (!w->dom)
-		return NULL;
-	for (dev = LIST_FIRST(&w->dom->devices); dev;
-	     dev = LIST_NEXT(dev, of_domain))
-		if (dev->number == msg->device)
-			break;
-	return dev && dev->priv ? dev : NULL;
-}
-
-static void on_violation(struct worker_handle *w, const struct worker_msg *msg)
-{
-	struct device *dev = device_of(w, msg);
-
-	if (dev)
-		dev->class->worker_event(dev, msg->text);
-}
-
-static void on_carrier(struct worker_handle *w, const struct worker_msg *msg)
-{
-	struct device *dev = device_of(w, msg);
-
-	if (dev && dev->class->worker_carrier)
-		dev->class->worker_carrier(dev, msg->err > 0);
-}
-
-static void on_message(struct worker_handle *w, const struct worker_msg *msg)
-{
-	switch (msg->op) {
-	case WORKER_READY:
-		if (w->state != STARTING)
-			break;
-		w->state = READY;
-		ev_timer_stop(w->super->loop, &w->timer);
-		log_info(w->who, "worker %d is ready", (int)w->pid);
-		tell_devices(w, WORKER_CAME, "");
-		return;
-	case WORKER_ANSWER:
-		on_answer(w, msg);
-		return;
-	case WORKER_BLK_VIOLATION:
-	case WORKER_NET_VIOLATION:
-		on_violation(w, msg);
-		return;
-	case WORKER_NET_CARRIER:
-		on_carrier(w, msg);
-		return;
-	default:
-		break;
-	}
-	distrust(w, "it sends what it should not");
-}
-
-/* It gets into xenstore and onto terminals. */
-static void make_printable(char *text, size_t size)
-{
-	text[size - 1] = '\0';
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
-/* False: no more for now. */
-static bool read_one(struct worker_handle *w)
-{
-	struct worker_msg msg;
-	int fds[WORKER_MAX_FDS];
-	unsigned int nr_fds = WORKER_MAX_FDS;
-	int err = worker_recv(w->sock, &msg, fds, &nr_fds);
-
-	if (err == -EAGAIN)
-		return false;
-	if (err == -ECONNRESET) {
-		/* It ends, or should. */
-		if (w->state == READY || w->state == STARTING)
-			w->state = DYING;
-		close_sock(w);
-		kill_process(w);
-		return false;
-	}
-	if (!err && nr_fds) {
-		while (nr_fds)
-			close(fds[--nr_fds]);
-		err = -EPROTO;
-	}
-	if (err) {
-		distrust(w, "it sends malformed packets");
-		return false;
-	}
-	make_printable(msg.text, sizeof(msg.text));
-	on_message(w, &msg);
-	return w->sock >= 0;
-}
-
-static void on_sock(struct ev_loop *loop, ev_io *io, int revents)
-{
-	struct worker_handle *w = io->data;
-	unsigned int i;
-
-	(void)loop;
-	if (revents & EV_WRITE)
-		send_more(w);
-	for (i = 0; i < READ_BATCH && w->sock >= 0; i++)
-		if (!read_one(w))
-			break;
+	worker_close_sock(w);
 }
 
 /* ---- life ---- */
@@ -465,7 +211,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int revents)
 	case STARTING:
 		log_err(w->who, "worker %d does not get ready", (int)w->pid);
 		w->state = DYING;
-		kill_process(w);
+		worker_kill_process(w);
 		break;
 	case DRAINING:
 		w->users++;
@@ -480,7 +226,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int revents)
 	case ENDING:
 		log_warn(w->who, "worker %d does not end by itself",
 			 (int)w->pid);
-		kill_process(w);
+		worker_kill_process(w);
 		break;
 	default:
 		break;
@@ -504,7 +250,7 @@ static void start(struct worker_handle *w)
 	}
 	w->state = STARTING;
 	w->killed_by_us = false;
-	ev_io_init(&w->on_sock, on_sock, w->sock, EV_READ);
+	ev_io_init(&w->on_sock, worker_on_sock, w->sock, EV_READ);
 	ev_io_init(&w->on_pid, on_process_end, w->pidfd, EV_READ);
 	w->on_sock.data = w->on_pid.data = w;
 	ev_io_start(super->loop, &w->on_sock);
@@ -578,8 +324,8 @@ static void release(struct worker_handle *w)
 		return;
 	}
 	w->state = ENDING;
-	drop_questions(w);
-	close_sock(w);
+	worker_drop_questions(w);
+	worker_close_sock(w);
 	set_timer(w, END_S);
 }
 
