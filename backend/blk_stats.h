@@ -45,6 +45,7 @@
 	X(polls_useless, "turns of polling that found none")             \
 	X(polls_crowded, "times polling stopped as others want the CPU") \
 	X(sleeps, "times it slept")                                      \
+	X(moves, "times it moved to the frontend's CPU, or off it")      \
 	X(poll_ns, "how long it polls before it sleeps, now")            \
 	X(poll_max_ns, "how long it may")
 

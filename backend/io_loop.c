@@ -19,11 +19,14 @@
 #include <time.h>
 #include <xentoollog.h>
 
+#include "backend/placement.h"
 #include "backend/poll_window.h"
+#include "backend/thread_cpu.h"
 #include "backend/uring_engine.h"
 #include "hypercall/log.h"
 
 #define TURN_MAX_NS     1000000u /* other descriptors get their turn then */
+#define TURN_TRIAL_NS   100000u  /* and while a place is tried */
 #define LOOP_STACK_SIZE (256u * 1024u)
 
 #define LIB_LOG_BURST 3u
@@ -46,6 +49,9 @@ struct io_loop_private {
 	struct io_poller *pollers;
 	struct poll_window window;
 	uint64_t default_max_ns, slept_at_ns;
+	struct placement placement;
+	struct thread_cpu cpu;
+	uint64_t slept_ns, events; /* the last sleep; events until then */
 	bool stop, alone;
 	/* one call at a time; all under lock */
 	pthread_mutex_t lock;
@@ -100,6 +106,12 @@ static void look_at_switches(struct io_loop_private *p, uint64_t now)
 		poll_window_switches(&p->window, now, (uint64_t)ru.ru_nivcsw);
 }
 
+/* On the frontend's own CPU, looking for work keeps it from making any. */
+static uint64_t poll_ns(const struct io_loop_private *p)
+{
+	return p->placement.together ? 0 : p->window.ns;
+}
+
 /* Pollers get the figures of polling and say how long it may be: what the most
  * demanding of them wants. */
 static void end_turn(struct io_loop *loop)
@@ -109,7 +121,8 @@ static void end_turn(struct io_loop *loop)
 	uint64_t max = 0, wanted;
 	bool said = false;
 
-	loop->poll_ns = p->window.ns;
+	loop->poll_ns = poll_ns(p);
+	loop->moves = p->placement.moves;
 	loop->poll_max_ns = p->window.max_ns;
 	loop->polls_crowded = p->window.crowded;
 	for (poller = p->pollers; poller; poller = poller->next) {
@@ -127,41 +140,82 @@ static void end_turn(struct io_loop *loop)
 		poll_window_limit(&p->window, p->alone ? 0 : max);
 }
 
+/* Where this thread runs from now on, after a turn that did so much. */
+static void place(struct io_loop *loop, uint64_t now, uint32_t done)
+{
+	struct io_loop_private *p = loop->priv;
+	uint64_t events = evtchn_hub_events(loop->hub);
+	const struct placement_look look = {
+		.now_ns = now,
+		.slept_ns = p->slept_ns,
+		.done = done,
+		.peer_cpu = events == p->events
+				    ? -1
+				    : evtchn_hub_peer_cpu(loop->hub),
+		.polls = p->window.ns != 0,
+	};
+	int err = 0;
+
+	p->slept_ns = 0;
+	p->events = events;
+	switch (placement_turn(&p->placement, &look)) {
+	case PLACEMENT_STAY:
+		return;
+	case PLACEMENT_JOIN:
+		err = thread_cpu_join(&p->cpu, p->placement.cpu);
+		break;
+	case PLACEMENT_PART:
+		err = thread_cpu_part(&p->cpu, p->placement.cpu);
+		poll_window_open(&p->window);
+		break;
+	}
+	if (err)
+		placement_refused(&p->placement, now);
+	else
+		evtchn_hub_moved(loop->hub);
+}
+
 /* Poll for the window's time after the last work that was found; true: a whole
  * turn's time was spent and there may be more. */
 static bool poll_while_it_pays(struct io_loop *loop)
 {
 	struct io_loop_private *p = loop->priv;
 	uint64_t start = now_ns(), last = start, now = start;
-	bool worked = false;
+	uint64_t window_ns = poll_ns(p);
+	uint64_t turn_ns = placement_tries(&p->placement) ? TURN_TRIAL_NS
+							  : TURN_MAX_NS;
+	uint32_t done = 0;
+	int n;
 
 	for (;;) {
 		loop->now_ns = now;
-		if (poll_all(p)) {
-			worked = true;
+		n = poll_all(p);
+		if (n) {
+			done += (uint32_t)n;
 			/* the clock takes as long as some of the work does */
 			if (loop->now_ns == now)
 				loop->now_ns = now_ns();
 			last = now = loop->now_ns;
-			if (last - start >= TURN_MAX_NS)
+			if (last - start >= turn_ns)
 				break;
 			continue;
 		}
-		if (!p->window.ns)
+		if (!window_ns)
 			break;
 		cpu_relax();
 		now = now_ns();
-		if (now - last >= p->window.ns || now - start >= TURN_MAX_NS)
+		if (now - last >= window_ns || now - start >= turn_ns)
 			break;
 	}
-	if (worked)
+	if (done)
 		loop->polls_useful++;
-	else if (p->window.ns)
+	else if (window_ns)
 		loop->polls_useless++;
-	if (p->window.ns)
+	if (window_ns)
 		look_at_switches(p, now);
+	place(loop, now, done);
 	end_turn(loop);
-	return worked && last - start >= TURN_MAX_NS;
+	return done && last - start >= turn_ns;
 }
 
 static void before_sleep(struct ev_loop *ev, ev_prepare *w, int revents)
@@ -193,10 +247,15 @@ static void after_sleep(struct ev_loop *ev, ev_check *w, int revents)
 
 	(void)ev;
 	(void)revents;
-	if (!p->slept_at_ns || !p->window.max_ns)
+	if (!p->slept_at_ns)
 		return;
 	now = now_ns();
-	poll_window_slept(&p->window, now, now - p->slept_at_ns);
+	p->slept_ns = now - p->slept_at_ns;
+	/* beside the frontend it says nothing of what polling would catch, and
+	 * after a move both must find their step again */
+	if (p->window.max_ns && !p->placement.together &&
+	    !placement_tries(&p->placement))
+		poll_window_slept(&p->window, now, p->slept_ns);
 	p->slept_at_ns = 0;
 }
 
@@ -355,6 +414,7 @@ int io_loop_start(struct io_loop **out, unsigned int index,
 	p->alone = get_nprocs() == 1;
 	p->default_max_ns = poll_max_us * 1000ull;
 	poll_window_limit(&p->window, p->alone ? 0 : p->default_max_ns);
+	placement_init(&p->placement);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->called, NULL);
 	err = open_handles(loop, ring);

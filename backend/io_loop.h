@@ -50,6 +50,7 @@ struct io_loop {
 	 * polling was stopped because others want the CPU */
 	uint64_t polls_useful, polls_useless, sleeps, polls_crowded;
 	uint64_t poll_ns, poll_max_ns; /* how long it polls now, and at most */
+	uint64_t moves; /* from CPU to CPU, to the frontend's or away from it */
 	struct io_loop_private *priv;
 };
 

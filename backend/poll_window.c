@@ -31,6 +31,12 @@ void poll_window_slept(struct poll_window *w, uint64_t now_ns,
 	}
 }
 
+void poll_window_open(struct poll_window *w)
+{
+	w->ns = w->max_ns;
+	w->off_until_ns = 0;
+}
+
 void poll_window_switches(struct poll_window *w, uint64_t now_ns,
 			  uint64_t switches)
 {

@@ -29,6 +29,8 @@ void poll_window_limit(struct poll_window *w, uint64_t max_ns);
 /* A sleep has ended, at now_ns after slept_ns. */
 void poll_window_slept(struct poll_window *w, uint64_t now_ns,
 		       uint64_t slept_ns);
+/* Poll as long as may be, from now on, and see. */
+void poll_window_open(struct poll_window *w);
 /* How often the thread was made to leave its CPU so far, looked at when it has
  * polled. */
 void poll_window_switches(struct poll_window *w, uint64_t now_ns,

@@ -109,19 +109,12 @@ static const int allowed[] = {
 static const struct {
 	int call, err;
 } refused[] = {
-	{CALL(open), EACCES},
-	{CALL(openat), EACCES},
-	{CALL(access), EACCES},
-	{CALL(faccessat), EACCES},
-	{CALL(faccessat2), EACCES},
-	{CALL(readlink), EACCES},
-	{CALL(readlinkat), EACCES},
-	{CALL(stat), EACCES},
-	{CALL(lstat), EACCES},
-	{CALL(statx), EACCES},
-	{CALL(prctl), EPERM},
-	{CALL(prlimit64), EPERM},
-	{CALL(sched_setaffinity), EPERM},
+	{CALL(open), EACCES},       {CALL(openat), EACCES},
+	{CALL(access), EACCES},     {CALL(faccessat), EACCES},
+	{CALL(faccessat2), EACCES}, {CALL(readlink), EACCES},
+	{CALL(readlinkat), EACCES}, {CALL(stat), EACCES},
+	{CALL(lstat), EACCES},      {CALL(statx), EACCES},
+	{CALL(prctl), EPERM},       {CALL(prlimit64), EPERM},
 };
 
 /* On Xen's devices, by their numbers; without those that reset a handle or
@@ -163,7 +156,8 @@ static int add_tables(scmp_filter_ctx ctx)
 	return res;
 }
 
-/* No memory becomes code; signals only to ourselves, for abort(). */
+/* No memory becomes code; signals only to ourselves, for abort(); a thread
+ * moves no other. */
 static int add_conditions(scmp_filter_ctx ctx)
 {
 	static const int maps[] = {CALL(mmap), CALL(mprotect)};
@@ -178,6 +172,14 @@ static int add_conditions(scmp_filter_ctx ctx)
 		res = seccomp_rule_add(
 			ctx, SCMP_ACT_ALLOW, CALL(tgkill), 1,
 			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	if (!res)
+		res = seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
+				       CALL(sched_setaffinity), 1,
+				       SCMP_A0(SCMP_CMP_EQ, 0));
+	if (!res)
+		res = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
+				       CALL(sched_setaffinity), 1,
+				       SCMP_A0(SCMP_CMP_NE, 0));
 	return res;
 }
 

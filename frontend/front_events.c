@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -15,6 +16,9 @@
 /* A backend that rings without answering is listened to less and less. */
 #define EMPTY_EVENTS_FREE   8u
 #define EMPTY_EVENTS_MAX_MS 16u
+/* An answer that is quick costs nothing more. */
+#define TURNS_BEFORE_LOOK 16u
+
 uint64_t front_now_us(void)
 {
 	struct timespec ts;
@@ -48,6 +52,8 @@ int front_events_open(struct front_events *ev, unsigned int nr_ports,
 	ev->nr_ports = nr_ports;
 	ev->poll_us = poll_us;
 	ev->spin_us = poll_us;
+	evtchn_peer_find(&ev->peer);
+	atomic_store(&ev->port, -1);
 	ev->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ev->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ev->xce = xenevtchn_open(NULL, 0);
@@ -76,7 +82,10 @@ int front_events_bind(struct front_events *ev, uint32_t domid)
 {
 	int port = xenevtchn_bind_unbound_port(ev->xce, domid);
 
-	return port < 0 ? -errno : port;
+	if (port < 0)
+		return -errno;
+	atomic_store_explicit(&ev->port, port, memory_order_relaxed);
+	return port;
 }
 
 void front_events_unbind(struct front_events *ev, int port)
@@ -128,8 +137,18 @@ void front_events_consume(struct front_events *ev)
 	consume_ports(ev);
 }
 
+/* The backend cannot answer while we spin on its CPU. */
+static bool backend_is_here(struct front_events *ev)
+{
+	int port = atomic_load_explicit(&ev->port, memory_order_relaxed);
+
+	return ev->peer.cpu && port >= 0 &&
+	       ev->peer.cpu(ev->xce, (evtchn_port_t)port) == sched_getcpu();
+}
+
 bool front_events_spin(struct front_events *ev, front_ready_fn ready, void *arg)
 {
+	unsigned int turns = 0;
 	uint64_t until;
 
 	if (!ev->spin_us)
@@ -138,6 +157,8 @@ bool front_events_spin(struct front_events *ev, front_ready_fn ready, void *arg)
 	do {
 		if (ready(arg))
 			return true;
+		if (++turns == TURNS_BEFORE_LOOK && backend_is_here(ev))
+			return false;
 		__builtin_ia32_pause();
 	} while (front_now_us() < until);
 	return false;

@@ -14,9 +14,12 @@
 #ifndef XENSPLIT_FRONT_EVENTS_H
 #define XENSPLIT_FRONT_EVENTS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <xenevtchn.h>
+
+#include "hypercall/evtchn_peer.h"
 
 struct front_events {
 	xenevtchn_handle *xce;
@@ -28,6 +31,8 @@ struct front_events {
 	uint32_t spin_us;      /* how long the next wait spins */
 	uint32_t empty_events; /* wake-ups in a row that brought nothing */
 	uint64_t events, sleeps;
+	struct evtchn_peer peer; /* is the backend on our CPU? */
+	atomic_int port;         /* the one asked about */
 };
 
 /* 0 or -errno; after a failure, too, _close() is to be called. */
@@ -50,7 +55,8 @@ void front_events_consume(struct front_events *ev);
 /* Is there something to do?  Cheap; called often. */
 typedef bool (*front_ready_fn)(void *arg);
 
-/* Spin for as long as has paid off lately; true when ready. */
+/* Spin for as long as has paid off lately, and not where it keeps the backend
+ * from running; true when ready. */
 bool front_events_spin(struct front_events *ev, front_ready_fn ready,
 		       void *arg);
 /*

@@ -17,6 +17,8 @@
 
 #include <xenevtchn.h>
 
+#include "hypercall/evtchn_peer.h"
+
 #define NR_BUCKETS 256u
 
 struct evtchn_port {
@@ -35,6 +37,9 @@ struct evtchn_hub {
 	struct ev_loop *loop;
 	ev_io io;
 	bool draining;
+	struct evtchn_peer peer;
+	int peer_cpu; /* of the last event */
+	uint64_t events;
 	struct evtchn_port *dead; /* closed while draining */
 	struct evtchn_port *buckets[NR_BUCKETS];
 };
@@ -96,6 +101,9 @@ static int hub_drain(struct evtchn_hub *hub, bool readable)
 			p->cb(p, p->arg);
 			break;
 		}
+		hub->events++;
+		if (hub->peer.cpu)
+			hub->peer_cpu = hub->peer.cpu(hub->xce, p->number);
 		p->fired = true;
 		p->unmask = unmask;
 		unmask = p;
@@ -110,6 +118,26 @@ static int hub_drain(struct evtchn_hub *hub, bool readable)
 	hub->draining = false;
 	hub_free_dead(hub);
 	return nr;
+}
+
+uint64_t evtchn_hub_events(const struct evtchn_hub *hub)
+{
+	return hub->events;
+}
+
+int evtchn_hub_peer_cpu(const struct evtchn_hub *hub)
+{
+	return hub->peer_cpu;
+}
+
+void evtchn_hub_moved(struct evtchn_hub *hub)
+{
+	struct evtchn_port *p;
+	unsigned int i;
+
+	for (i = 0; hub->peer.say && i < NR_BUCKETS; i++)
+		for (p = hub->buckets[i]; p; p = p->next)
+			hub->peer.say(hub->xce, p->number);
 }
 
 int evtchn_hub_drain(struct evtchn_hub *hub)
@@ -132,6 +160,8 @@ int evtchn_hub_open(struct evtchn_hub **out, struct ev_loop *loop)
 	if (!hub)
 		return -ENOMEM;
 	hub->loop = loop;
+	hub->peer_cpu = -1;
+	evtchn_peer_find(&hub->peer);
 	hub->xce = xenevtchn_open(NULL, 0);
 	if (!hub->xce) {
 		err = -errno;

@@ -40,6 +40,12 @@ void evtchn_port_close(struct evtchn_port *port);
 uint32_t evtchn_port_number(const struct evtchn_port *port);
 /* 0 or -errno. */
 int evtchn_port_notify(struct evtchn_port *port);
+/* Events delivered so far. */
+uint64_t evtchn_hub_events(const struct evtchn_hub *hub);
+/* On which CPU the sender of the last one was, as it says; -1: not known. */
+int evtchn_hub_peer_cpu(const struct evtchn_hub *hub);
+/* The loop's thread runs on another CPU now: tell all peers. */
+void evtchn_hub_moved(struct evtchn_hub *hub);
 /* Deliver what is pending now without waiting for the loop (a poller that is
  * about to find work anyway uses it to consume the event).  Returns the number
  * of callbacks run. */

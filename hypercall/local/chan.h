@@ -12,6 +12,8 @@
 #define XENSPLIT_LOCAL_CHAN_H
 
 #include <errno.h>
+#include <limits.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -64,6 +66,25 @@ static inline void chan_ring(int bell)
 
 	/* EAGAIN: unread rings are there already; EPIPE: the peer is closing */
 	(void)!send(bell, &one, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Leave word of where we run; a line is only written when that has changed. */
+static inline void chan_say_cpu(const struct chan *ch)
+{
+	atomic_uint *cpu = &ch->page->cpu[ch->side];
+	unsigned int here = (unsigned int)sched_getcpu() + 1u;
+
+	if (atomic_load_explicit(cpu, memory_order_relaxed) != here)
+		atomic_store_explicit(cpu, here, memory_order_relaxed);
+}
+
+/* Where the peer says that it runs; -1: it has not said. */
+static inline int chan_peer_cpu(const struct chan *ch)
+{
+	unsigned int cpu = atomic_load_explicit(&ch->page->cpu[ch->side ^ 1],
+						memory_order_relaxed);
+
+	return cpu > INT_MAX ? -1 : (int)cpu - 1;
 }
 
 /* Tell the peer.  Any thread.  What the caller wrote before is seen by it. */

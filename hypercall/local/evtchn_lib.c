@@ -32,6 +32,10 @@
 #include "chan.h"
 #include "client.h"
 
+/* Beyond Xen's ABI: see hypercall/evtchn_peer.h, which finds it by name. */
+int xenlocal_evtchn_peer_cpu(xenevtchn_handle *xce, evtchn_port_t port);
+void xenlocal_evtchn_say_cpu(xenevtchn_handle *xce, evtchn_port_t port);
+
 /* epoll data beside port numbers */
 #define DATA_READY  UINT64_MAX
 #define DATA_CLIENT (UINT64_MAX - 1)
@@ -499,9 +503,32 @@ int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
 
 	if (!s)
 		return fail(-ENOTCONN);
+	chan_say_cpu(&s->ch);
 	chan_notify(&s->ch);
 	slot_put(s);
 	return 0;
+}
+
+int xenlocal_evtchn_peer_cpu(xenevtchn_handle *xce, evtchn_port_t port)
+{
+	struct slot *s = slot_get(xce, port);
+	int cpu;
+
+	if (!s)
+		return -1;
+	cpu = chan_peer_cpu(&s->ch);
+	slot_put(s);
+	return cpu;
+}
+
+void xenlocal_evtchn_say_cpu(xenevtchn_handle *xce, evtchn_port_t port)
+{
+	struct slot *s = slot_get(xce, port);
+
+	if (!s)
+		return;
+	chan_say_cpu(&s->ch);
+	slot_put(s);
 }
 
 /* As the evtchn device does, a port that is not bound is passed over. */
@@ -547,6 +574,7 @@ static bool deliver(xenevtchn_handle *xce, evtchn_port_t port)
 		return false; /* rang before it was unbound */
 	if (atomic_fetch_add(&s->nr_delivered, 1) % CHAN_DRAIN_EVERY == 0)
 		chan_drain(&s->ch);
+	chan_say_cpu(&s->ch);
 	event = chan_deliver(&s->ch);
 	slot_put(s);
 	return event;

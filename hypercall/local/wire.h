@@ -112,6 +112,9 @@ enum wire_op {
  * same with the pipe's lock).  A socket's ends are apart.  The receiver waits
  * with EPOLLET and reads only so often that the socket never fills.
  *
+ * cpu[s] is the CPU, plus one, where side s last sent or took an event: a hint
+ * for whoever serves it, and nothing else.
+ *
  * Whatever a peer scribbles here disturbs this one channel and no other.
  *
  * The creator (alloc_unbound, virq) is side 0; the binder is side 1.  When one
@@ -124,6 +127,7 @@ struct wire_evtchn_page {
 	struct {
 		_Alignas(64) atomic_uint word;
 	} side[2];
+	_Alignas(64) atomic_uint cpu[2];
 };
 /* order of the descriptors in an event channel's reply */
 enum { WIRE_EVT_FD_PAGE, WIRE_EVT_FD_BELL, WIRE_EVT_NR_FDS };

@@ -10,8 +10,10 @@ import time
 
 from cases import IMAGE_BYTES
 
-SERVER_CPU = "0"
+# Clients stay where they are; servers go where they or the kernel want.
 CLIENT_CPU = "1"
+SERVER_CPU = "0"
+SERVER_CPUS = f"{SERVER_CPU},{CLIENT_CPU}"
 
 
 class BenchError(Exception):
@@ -77,7 +79,7 @@ class Server:
         self.log = os.path.join(host.run_dir, name + ".log")
         with open(self.log, "ab") as log:
             self.proc = subprocess.Popen(
-                ["taskset", "-c", SERVER_CPU, *argv], stdin=subprocess.DEVNULL,
+                ["taskset", "-c", SERVER_CPUS, *argv], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
                 env=host.env | (env or {}))
         host.servers.append(self)

@@ -154,7 +154,7 @@ def summary_text(results):
 
 def plot_script(results, out):
     who = [w for w in dict.fromkeys(name for name, _ in results.who)
-           if w not in ("eventfd", "xensplit-null")]
+           if w not in ("eventfd", "eventfd-1cpu", "xensplit-null")]
     stores = [s for s in STORES if any(
         results.has(f"blk/{c}/{s}", w) for c in PLOT_CASES for w in who)]
     if not stores:

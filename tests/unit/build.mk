@@ -80,6 +80,8 @@ $(eval $(call unit_test,local_iommu,$(UNIT)/local_fixture.o \
 STORE_TEST := $(UNIT)/store_fixture.o $(LIBBACKEND) $(LIBHYPERCALL)
 $(eval $(call unit_test,store,$(STORE_TEST),-lev -luring -lnbd -lxenstore))
 $(eval $(call unit_test,poll_window,$(BUILD)/backend/poll_window.o))
+$(eval $(call unit_test,placement,$(BUILD)/backend/placement.o \
+	$(BUILD)/backend/thread_cpu.o))
 $(eval $(call unit_test,store_merge,$(STORE_TEST),-lev -luring -lnbd \
 	-lxenstore))
 $(eval $(call unit_test,store_nbd,$(STORE_TEST),-lev -luring -lnbd -lxenstore))

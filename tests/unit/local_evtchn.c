@@ -34,6 +34,32 @@ START_TEST(events_both_ways)
 }
 END_TEST
 
+/* Beyond Xen's ABI; see hypercall/evtchn_peer.h. */
+int xenlocal_evtchn_peer_cpu(xenevtchn_handle *xce, evtchn_port_t port);
+void xenlocal_evtchn_say_cpu(xenevtchn_handle *xce, evtchn_port_t port);
+
+/* Each end may know where the other was last. */
+START_TEST(where_the_peer_runs)
+{
+	int a, b;
+
+	a = xenevtchn_bind_unbound_port(d1, 2);
+	ck_assert_int_gt(a, 0);
+	ck_assert_int_eq(xenlocal_evtchn_peer_cpu(d1, (uint32_t)a), -1);
+	b = xenevtchn_bind_interdomain(d2, 1, (uint32_t)a);
+	ck_assert_int_gt(b, 0);
+	ck_assert_int_eq(xenlocal_evtchn_peer_cpu(d1, (uint32_t)a), -1);
+	take_event(d2, b);
+	ck_assert_int_ge(xenlocal_evtchn_peer_cpu(d1, (uint32_t)a), 0);
+	ck_assert_int_eq(xenlocal_evtchn_peer_cpu(d2, (uint32_t)b), -1);
+	xenlocal_evtchn_say_cpu(d1, (uint32_t)a);
+	ck_assert_int_ge(xenlocal_evtchn_peer_cpu(d2, (uint32_t)b), 0);
+	ck_assert_int_eq(xenlocal_evtchn_peer_cpu(d1, (uint32_t)b + 1), -1);
+	xenevtchn_unbind(d1, (uint32_t)a);
+	ck_assert_int_eq(xenlocal_evtchn_peer_cpu(d1, (uint32_t)a), -1);
+}
+END_TEST
+
 START_TEST(masked_until_unmask)
 {
 	int a, b;
@@ -460,6 +486,7 @@ static void add(TCase *tc)
 {
 	tcase_add_test(tc, events_both_ways);
 	tcase_add_test(tc, masked_until_unmask);
+	tcase_add_test(tc, where_the_peer_runs);
 	tcase_add_test(tc, busy_port_starves_none);
 	tcase_add_test(tc, loopback);
 	tcase_add_test(tc, only_the_named_domain_binds);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +126,7 @@ static void works(void)
 	struct epoll_event ev = {.events = EPOLLIN};
 	struct itimerspec soon = {.it_value.tv_nsec = 1000000};
 	int pair[2], mem = memfd_create("x", MFD_CLOEXEC), ep, tfd;
+	cpu_set_t cpus;
 
 	MUST(mem >= 0 && !ftruncate(mem, 65536));
 	MUST(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair));
@@ -148,6 +150,9 @@ static void works(void)
 	memset(p, 1, 8 << 20);
 	free(p);
 	in_second_thread(nothing);
+	/* a data thread goes where its frontend is, and takes no other along */
+	MUST(!sched_getaffinity(0, sizeof(cpus), &cpus));
+	MUST(!sched_setaffinity(0, sizeof(cpus), &cpus));
 	fprintf(stderr, "%s %d\n", strerror(EIO), getpid());
 }
 
@@ -199,6 +204,24 @@ static void refused_open(void)
 	MUST(open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES);
 	MUST(openat(AT_FDCWD, ".", O_RDONLY) < 0 && errno == EACCES);
 }
+
+static void refused_move(void)
+{
+	pid_t parent = getppid();
+	cpu_set_t cpus;
+
+	MUST(!sched_getaffinity(0, sizeof(cpus), &cpus));
+	enter();
+	MUST(sched_setaffinity(parent, sizeof(cpus), &cpus) < 0 &&
+	     errno == EPERM);
+}
+
+START_TEST(others_stay_where_they_are)
+{
+	if (FILTERED)
+		check_fine(child(refused_move));
+}
+END_TEST
 
 START_TEST(open_is_refused)
 {
@@ -433,6 +456,7 @@ int main(void)
 	tcase_add_test(tc, worker_works);
 	tcase_add_test(tc, privileges_are_gone);
 	tcase_add_test(tc, open_is_refused);
+	tcase_add_test(tc, others_stay_where_they_are);
 	tcase_add_loop_test(tc, rest_is_deadly, 0,
 			    sizeof(deadly) / sizeof(deadly[0]));
 	tcase_add_test(tc, stores_work_and_ring_is_restricted);

@@ -6,7 +6,7 @@ from peers.nbd import Nbdkit, QemuNbd
 from peers.net_dpdk import Memif, Vhost
 from peers.net_tap import TapForward, Veth, XensplitTap
 from peers.net_xensplit import XensplitFrames
-from peers.probes import Copy, Eventfd, Timer
+from peers.probes import Copy, Eventfd, EventfdOneCpu, Timer
 from peers.qemu_qdisk import QemuQdisk
 from peers.qsd import Qsd
 from peers.xensplit import Xensplit
@@ -28,6 +28,7 @@ def all_peers():
         QemuNbd(),
         Copy(),
         Eventfd(),
+        EventfdOneCpu(),
         Timer(),
         XensplitFrames(),
         Memif(),

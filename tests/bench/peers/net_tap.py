@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 
-from host import (CLIENT_CPU, SERVER_CPU, BenchError, Server, wait_for)
+from host import (CLIENT_CPU, SERVER_CPUS, BenchError, Server, wait_for)
 from peers.base import Peer
 from peers.xensplit import Control, driver_domain
 
@@ -138,7 +138,7 @@ class TapForward(Tcp):
         nets = [f"/proc/{pid}/ns/net"
                 for pid in (self.server_ns, self.client_ns)]
         argv = inside(self.server_ns, [
-            "taskset", "-c", f"{SERVER_CPU},{CLIENT_CPU}",
+            "taskset", "-c", SERVER_CPUS,
             host.program("bench/tap_forward"), "t0", nets[0], "t1", nets[1]])
         forward = self.serve(host, "forward", argv)
         wait_for("tap_forward", 10, lambda: "ready" in open(

@@ -9,10 +9,10 @@ from host import CLIENT_CPU, SERVER_CPU
 from peers.base import Peer
 
 
-def probe(host, seconds, *args):
+def probe(host, seconds, *args, cpus=(SERVER_CPU, CLIENT_CPU)):
     return json.loads(host.call([
         host.program("bench/probe"), f"--seconds={seconds}",
-        f"--cpus={SERVER_CPU},{CLIENT_CPU}", *map(str, args)]))
+        f"--cpus={','.join(cpus)}", *map(str, args)]))
 
 
 class Copy(Peer):
@@ -63,7 +63,9 @@ class Timer(Peer):
 
 class Eventfd(Peer):
     name = "eventfd"
-    config = "a blocking round trip between two processes, nothing else"
+    cpus = SERVER_CPU, CLIENT_CPU
+    config = "a blocking round trip between two processes on two CPUs, " \
+        "nothing else"
 
     def serves(self, case):
         if case.kind != "load":
@@ -78,7 +80,7 @@ class Eventfd(Peer):
         paced = [f"--rate={case.depth}"] if case.kind == "rate" else []
         if not paced:
             seconds = min(seconds, 0.2)
-        out = probe(host, seconds, *paced, "eventfd")
+        out = probe(host, seconds, *paced, "eventfd", cpus=self.cpus)
         n = out["round_trips"]
         result = {"iops": n / seconds, "mb_s": 0.0,
                   "p50_us": out["round_trip_ns"] / 1e3,
@@ -89,3 +91,9 @@ class Eventfd(Peer):
         if paced:
             result["cpu_percent"] = out["cpu_us"] / seconds / 1e4
         return result
+
+
+class EventfdOneCpu(Eventfd):
+    name = "eventfd-1cpu"
+    cpus = CLIENT_CPU, CLIENT_CPU
+    config = "the same with both processes on one CPU"
