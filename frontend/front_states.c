@@ -60,10 +60,11 @@ void front_refuse(struct front_xenbus *x, int err, const char *text)
 
 /* ---- beginning ---- */
 
-static bool is_with_frontend(enum xenbus_state backend)
+/* of either end */
+static bool is_in_connection(enum xenbus_state state)
 {
-	return backend == XenbusStateInitialised ||
-	       backend == XenbusStateConnected || backend == XenbusStateClosing;
+	return state == XenbusStateInitialised ||
+	       state == XenbusStateConnected || state == XenbusStateClosing;
 }
 
 static void begin_with(struct front_xenbus *x, enum xenbus_state state)
@@ -77,11 +78,23 @@ static void begin_with(struct front_xenbus *x, enum xenbus_state state)
 		front_write_state(x, state);
 }
 
+/* Whether an earlier frontend left rings that a backend at InitWait may be
+ * about to map: it is not at once that it sees what a frontend writes. */
+static bool is_half_connected(struct front_xenbus *x)
+{
+	enum xenbus_state stored;
+	struct xs_err why;
+
+	return !xs_read_state(x->xs, XBT_NULL, x->front, &stored, &why) &&
+	       is_in_connection(stored);
+}
+
 /*
  * Begin from Initialising, whatever an earlier frontend left: that is what
  * makes a backend offer itself anew.  Linux's and QEMU's do so only when they
  * are Closed; one that is still connected to a frontend that was killed, or to
- * the kernel's, closes when it sees Closed.
+ * the kernel's, closes when it sees Closed.  So does one that is connecting to
+ * it just now; what that comes to would be taken for an answer to us.
  */
 void front_begin(struct front_xenbus *x)
 {
@@ -89,7 +102,8 @@ void front_begin(struct front_xenbus *x)
 	struct xs_err why;
 
 	x->resetting = !xs_read_state(x->xs, XBT_NULL, x->back, &other, &why) &&
-		       is_with_frontend(other);
+		       (is_in_connection(other) ||
+			(other == XenbusStateInitWait && is_half_connected(x)));
 	begin_with(x,
 		   x->resetting ? XenbusStateClosed : XenbusStateInitialising);
 }
@@ -97,7 +111,8 @@ void front_begin(struct front_xenbus *x)
 /* Whether the backend is still closing what an earlier frontend left. */
 static bool is_resetting(struct front_xenbus *x)
 {
-	if (x->resetting && !x->stopping && !is_with_frontend(x->other)) {
+	if (x->resetting && !x->stopping && !is_in_connection(x->other) &&
+	    x->other != XenbusStateInitWait) {
 		x->resetting = false;
 		front_write_state(x, XenbusStateInitialising);
 	}
