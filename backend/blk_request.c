@@ -147,6 +147,8 @@ static void step_done(struct store_io *io, int res)
 {
 	struct blk_request *r = (struct blk_request *)io;
 
+	if (io->buffered && !res)
+		counter_add(&r->q->stats->cached_bytes, io->len);
 	/* reads and writes have one step, the others go on */
 	r->step++;
 	if (res || r->answered || r->step == BLK_STEP_END ||

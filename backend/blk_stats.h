@@ -30,7 +30,7 @@
 	X(grants_reused, "pages found mapped already")                   \
 	X(grant_copy_bytes, "bytes moved by grant copy")                 \
 	X(grant_copy_calls, "grant copy calls")                          \
-	X(bounce_bytes, "bytes copied by the CPU on top of that")        \
+	X(cached_bytes, "bytes moved that went through the page cache")  \
 	X(events_received, "event channel notifications received")       \
 	X(events_sent, "notifications sent")                             \
 	X(events_suppressed, "publications that needed no notification") \

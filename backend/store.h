@@ -81,7 +81,7 @@ struct store_io {
 	uint32_t parts;        /* commands under way for this operation */
 	uint32_t tries;        /* submissions that ended in EAGAIN or so */
 	int res;               /* what done() will get */
-	bool buffered;         /* do not try O_DIRECT */
+	bool buffered;         /* went through the page cache, if at all */
 	struct store_io *next; /* in a list of the store's */
 	struct uring_op uring;
 };

@@ -408,6 +408,7 @@ static void file_submit(struct store_ctx *ctx, struct store_io *io)
 	if (io->op == STORE_READ || io->op == STORE_WRITE) {
 		bool direct = fits_direct(f, io);
 
+		io->buffered = !direct;
 		if (!store_run_goes_on(&f->run, io, direct))
 			end_run(ctx);
 		store_run_add(&f->run, io, direct);

@@ -55,6 +55,21 @@ pass "properties"
 	fail "latency"
 [ "$(stat_of vbd/2/51712 "(d['domid'], d['devid'], d['vdev'], d['store'])")" \
 	= "(2, 51712, 'xvda', 'file')" ] || fail "identity in stats"
+# an image on a file system without O_DIRECT goes through the page cache
+all="d['counters']['read_bytes'] + d['counters']['write_bytes']"
+if grep -q 'a\.img.*O_DIRECT, memory' "$BACK_LOG"; then all=0; fi
+[ "$(stat_of vbd/2/51712 "d['counters']['cached_bytes'] == $all")" = True ] ||
+	fail "bytes of the page cache"
+truncate -s 4M /dev/shm/xensplit.$$.img
+attach 2 51776 /dev/shm/xensplit.$$.img
+wait_state 2/51776 2
+rm /dev/shm/xensplit.$$.img
+io 2 --devid=51776 --rw=verify --pattern >/dev/null || fail "image in memory"
+all="d['counters']['read_bytes'] + d['counters']['write_bytes']"
+[ "$(stat_of vbd/2/51776 "d['counters']['cached_bytes'] == $all")" = True ] ||
+	fail "bytes of the page cache of an image in memory"
+ask_detach 2 51776
+detached 2 51776
 pass "statistics"
 
 # read-only, CD-ROM, discard off, 4096 byte sectors, memory

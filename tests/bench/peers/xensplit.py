@@ -14,7 +14,7 @@ from peers.base import Peer, combine
 
 # Counters of the backend that are shown for each request.
 BACK = ("grants_mapped", "grants_unmapped", "grants_reused",
-        "grant_copy_bytes", "bounce_bytes", "events_received", "events_sent",
+        "grant_copy_bytes", "events_received", "events_sent",
         "events_suppressed", "store_ops")
 FRONT = ("kicks_sent", "kicks_suppressed", "events", "sleeps")
 # How long the polling variant's frontend polls; the backend's is its default.
