@@ -15,8 +15,11 @@
 #define DRAIN_S      2.0
 #define DRAIN_TICK_S 0.02
 #define REFUSAL_S    1.0 /* an old error may stand before a new offer */
-#define LOG_BURST    10u
-#define LOG_MS       10000u
+/* and after a connection that failed because an earlier frontend died, one
+ * always stands; a busy backend takes its time then */
+#define RESET_S   10.0
+#define LOG_BURST 10u
+#define LOG_MS    10000u
 
 bool front_is_opening(struct front_xenbus *x)
 {
@@ -114,6 +117,7 @@ static bool is_resetting(struct front_xenbus *x)
 	if (x->resetting && !x->stopping && !is_in_connection(x->other) &&
 	    x->other != XenbusStateInitWait) {
 		x->resetting = false;
+		x->was_reset = true;
 		front_write_state(x, XenbusStateInitialising);
 	}
 	return x->resetting && !x->stopping;
@@ -304,7 +308,8 @@ static void check_refusal(struct front_xenbus *x)
 	}
 	if (!x->refusal_stands) {
 		if (!ev_is_active(&x->refusal)) {
-			ev_timer_set(&x->refusal, REFUSAL_S, 0.);
+			ev_timer_set(&x->refusal,
+				     x->was_reset ? RESET_S : REFUSAL_S, 0.);
 			ev_timer_start(x->loop, &x->refusal);
 		}
 		return;

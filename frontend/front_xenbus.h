@@ -30,6 +30,7 @@ struct front_xenbus {
 	bool reported;    /* a violation, in xenstore */
 	bool joined;      /* connect() was done with this backend */
 	bool resetting;   /* the backend has yet to leave an earlier frontend */
+	bool was_reset;   /* it had to, when we came */
 	/* of what a backend can cause at will */
 	struct log_limit limit_log;
 
