@@ -16,13 +16,13 @@ NIC=
 
 give_nic()
 {
-	xensplit network-attach "$@" --timeout $((15 * TIME_SCALE)) ||
+	xensplit network-attach "$@" --timeout $((60 * TIME_SCALE)) ||
 		fail "network-attach $*"
 }
 
 take_nic()
 {
-	xensplit network-detach "$@" --timeout $((15 * TIME_SCALE)) ||
+	xensplit network-detach "$@" --timeout $((60 * TIME_SCALE)) ||
 		fail "network-detach $*"
 }
 
