@@ -145,6 +145,7 @@ enum placement_move placement_turn(struct placement *p,
 void placement_refused(struct placement *p, uint64_t now_ns)
 {
 	p->together = !p->together;
+	p->moves--;
 	p->slice = 0;
 	p->votes = 0;
 	p->next_trial_ns = now_ns + REFUSED_NS;

@@ -19,13 +19,6 @@ extern xenevtchn_handle *d1, *d2, *d3; /* one handle in each domain */
 /* Another handle, that does not block. */
 xenevtchn_handle *open_in(uint32_t domid);
 
-#define assert_error(expr, err)               \
-	do {                                  \
-		errno = 0;                    \
-		ck_assert_int_eq((expr), -1); \
-		ck_assert_int_eq(errno, err); \
-	} while (0)
-
 /* The port's event arrives, and no other. */
 void assert_event(xenevtchn_handle *h, int port);
 void assert_no_event(xenevtchn_handle *h);

@@ -32,20 +32,6 @@ void assert_alive(void);
 /* Memory with these MFD_ flags and F_SEAL_ seals; -1 if there is no such. */
 int make_memfd(off_t size, unsigned int flags, int seals);
 
-#define assert_null(expr, err)                \
-	do {                                  \
-		errno = 0;                    \
-		ck_assert_ptr_null(expr);     \
-		ck_assert_int_eq(errno, err); \
-	} while (0)
-
-#define assert_error(expr, err)               \
-	do {                                  \
-		errno = 0;                    \
-		ck_assert_int_eq((expr), -1); \
-		ck_assert_int_eq(errno, err); \
-	} while (0)
-
 /* Run the tests that add() adds; for main(). */
 int run_isolation(const char *name, void (*add)(TCase *tc));
 

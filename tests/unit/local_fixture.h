@@ -9,11 +9,28 @@
 #ifndef XENSPLIT_TESTS_LOCAL_FIXTURE_H
 #define XENSPLIT_TESTS_LOCAL_FIXTURE_H
 
+#include <check.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "hypercall/local/client.h"
+
+/* A call of Xen's libraries fails with that errno. */
+#define assert_error(expr, err)               \
+	do {                                  \
+		errno = 0;                    \
+		ck_assert_int_eq((expr), -1); \
+		ck_assert_int_eq(errno, err); \
+	} while (0)
+
+#define assert_null(expr, err)                \
+	do {                                  \
+		errno = 0;                    \
+		ck_assert_ptr_null(expr);     \
+		ck_assert_int_eq(errno, err); \
+	} while (0)
 
 /* Start and stop; stopping checks that xenlocald ends cleanly. */
 void fixture_start(void);

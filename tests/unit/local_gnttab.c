@@ -62,13 +62,6 @@ static void teardown(void)
 	fixture_stop();
 }
 
-#define assert_null(expr, err)                \
-	do {                                  \
-		errno = 0;                    \
-		ck_assert_ptr_null(expr);     \
-		ck_assert_int_eq(errno, err); \
-	} while (0)
-
 static char *share(uint32_t to, int count, uint32_t *refs, int writable)
 {
 	char *p = xengntshr_share_pages(share1, to, count, refs, writable);

@@ -174,6 +174,7 @@ START_TEST(refused)
 	ck_assert(p.together);
 	placement_refused(&p, now);
 	ck_assert(!p.together);
+	ck_assert_uint_eq(p.moves, 0);
 	nr_moves = 0;
 	quiet(900, false);
 	ck_assert_uint_eq(nr_moves, 0);
