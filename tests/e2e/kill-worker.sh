@@ -19,7 +19,7 @@ guests="2 3 4 5"
 
 start_xen
 start_back
-make_guests 3 4 5 6
+make_guests 3 4 5 6 7
 take_account
 for fe in $guests; do
 	truncate -s 32M "$TMP/$fe.img"
@@ -89,27 +89,32 @@ guest_end second
 image_right "$TMP/second.record" "$TMP/second.img"
 pass "no error and no wrong data at any frontend, nor in the images"
 
-# --- death while the guest does nothing, and while it is closing
-guest_start idle 2 --record="$TMP/2.record" --depth=32 load:100 pause load:100
+# --- death while the guest does nothing, and while it is closing; of a worker
+# that has not used up its deaths
+truncate -s 8M "$TMP/7.img"
+attach 7 51712 "$TMP/7.img"
+wait_state 7/51712 2
+guest_start idle 7 --record="$TMP/7.record" --block=16k load:100 pause load:100 \
+	pause
 guest_says idle paused
-old=$(worker 2)
+old=$(worker 7)
 kill -KILL "$old"
-wait_for 10 has_other_worker 2 "$old" || fail "no other worker"
+wait_for 10 has_other_worker 7 "$old" || fail "no other worker"
 guest_tell idle
-guest_end idle
+paused_twice() { [ "$(grep -c paused "$TMP/idle.out")" = 2 ]; }
+wait_for 20 paused_twice || fail "nothing moves after an idle worker's death"
 pass "an idle worker was killed"
 # It is stopped, so that it is killed before it has answered the close.
-guest_start idle 3 --record="$TMP/3.record" --block=16k load:100 pause
-guest_says idle paused
-kill -STOP "$(worker 3)"
+kill -STOP "$(worker 7)"
 guest_tell idle
-wait_state 3/51712 5
-kill -KILL "$(worker 3)"
+wait_state 7/51712 5
+kill -KILL "$(worker 7)"
 guest_end idle
-wait_state 3/51712 6
+wait_state 7/51712 6
+said 'dies again and again' && fail "one was given up"
 pass "a worker was killed while its guest closed"
 
-detach 2/51712 2/51728 3/51712 4/51712 5/51712
+detach 2/51712 2/51728 3/51712 4/51712 5/51712 7/51712
 balanced
 pass "detached; ports, grants, maps, descriptors are given back"
 
@@ -119,7 +124,7 @@ attach 6 51712 "$TMP/6.img"
 wait_state 6/51712 2
 guest_start load6 6 --record="$TMP/6.record" --tolerate load
 guest_says load6 'load begins'
-given_up() { said 'dies again and again'; }
+given_up() { said 'domain 6: the worker of this domain dies again and again'; }
 other_or_given_up() { has_other_worker 6 "$1" || given_up; }
 for ((n = 0; n < 12; n++)); do
 	given_up && break
