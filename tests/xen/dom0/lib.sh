@@ -8,7 +8,7 @@
 #   use_guest NAME [LINE...]   a running Linux guest; with lines of xl.cfg(5)
 #   in_guest NAME [COMMAND...] a shell script in it (or on standard input)
 #   attach, ask_detach, ...    disks by nothing but xenstore-write
-#   wait_for SECONDS COMMAND   wait for a condition
+#   wait_for SECONDS COMMAND   wait for a condition (wait_store: of xenstore's)
 #   fail, pass, skip           as they say
 #
 # $TMP is the test's own folder (in memory), $DISKS one on domain 0's disk.
@@ -50,6 +50,24 @@ wait_for()
 		[ $SECONDS -le $end ] || return 1
 		read -rt 0.1 <> <(:) || :
 	done
+}
+
+# wait_store SECONDS PATH COMMAND...: the same, of a command that depends on
+# nothing but xenstore's PATH and what is below it.  It is run when that changes:
+# asking again and again would take domain 0's CPU from what is tested.
+wait_store()
+{
+	local limit=$(($1 * TIME_SCALE)) path=$2 fd pid status=1
+	shift 2
+	exec {fd}< <(exec timeout $limit xenstore-watch "$path" 2>/dev/null)
+	pid=$!
+	# a watch fires once when it is set
+	while read -r -u "$fd" _; do
+		"$@" && status=0 && break
+	done
+	kill "$pid" 2>/dev/null
+	exec {fd}<&-
+	return $status
 }
 
 # refuses DESCRIPTION COMMAND...: the command must fail; it may say anything
@@ -136,7 +154,8 @@ guest_up()
 {
 	local id
 	id=$(domid "$1") || fail "$1 is gone"
-	wait_for 60 is_up_or_gone "$id" && is_running "$1" ||
+	wait_store 60 "/local/domain/$id" is_up_or_gone "$id" &&
+		is_running "$1" ||
 		fail "$1 does not come up"
 	echo 0 >"$GUESTS/$1.seq"
 }
@@ -197,16 +216,16 @@ guest_begin()
 guest_end()
 {
 	local name=$1 path seq i ack
+	local -a pieces=()
 	path=$(guest_path "$name")
 	read -r seq <"$GUESTS/$name.seq"
-	wait_for "${GUEST_LIMIT:-120}" acked "$path" "$seq" || {
+	wait_store "${GUEST_LIMIT:-120}" "$path/data/ack" acked "$path" "$seq" || {
 		echo "$name: no answer after ${GUEST_LIMIT:-120} s"
 		return 124
 	}
 	read -r -a ack <<<"$(xenstore-read "$path/data/ack")"
-	for ((i = 0; i < ack[2]; i++)); do
-		xenstore-read "$path/data/out/$i"
-	done | base64 -d
+	for ((i = 0; i < ack[2]; i++)); do pieces+=("$path/data/out/$i"); done
+	[ ${#pieces[@]} -eq 0 ] || xenstore-read "${pieces[@]}" | base64 -d
 	return "${ack[1]}"
 }
 
@@ -255,7 +274,7 @@ back_state_is() { [ "$(store "$BACK_DIR/$1/state")" = "$2" ]; }
 # wait_state FE/DEVID STATE
 wait_state()
 {
-	wait_for 20 back_state_is "$1" "$2" && return
+	wait_store 20 "$BACK_DIR/$1/state" back_state_is "$1" "$2" && return
 	fail "backend of $1: state '$(store "$BACK_DIR/$1/state")', not $2:" \
 		"$(store "$BACK_DIR/$1/error")"
 }

@@ -45,7 +45,7 @@ vif_state_is() { [ "$(store "$VIF_DIR/$1/state")" = "$2" ]; }
 # wait_vif FE/DEVID STATE
 wait_vif()
 {
-	wait_for 20 vif_state_is "$1" "$2" && return
+	wait_store 20 "$VIF_DIR/$1/state" vif_state_is "$1" "$2" && return
 	fail "vif $1: state '$(store "$VIF_DIR/$1/state")', not $2:" \
 		"$(store "$VIF_DIR/$1/error")" \
 		"$(store "$VIF_DIR/$1/hotplug-error")"
