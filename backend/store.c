@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hypercall/xs_parse.h"
@@ -155,6 +156,12 @@ void store_close(struct store_desc *desc)
 		desc->fd[i] = -1;
 	}
 	desc->nr_fds = 0;
+}
+
+void store_touch(const struct store_desc *desc)
+{
+	if (desc->in_memory && !desc->read_only && desc->nr_fds)
+		futimens(desc->fd[desc->nr_fds - 1], NULL);
 }
 
 int store_size(const struct store_desc *desc, uint64_t *size_bytes)

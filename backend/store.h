@@ -135,6 +135,9 @@ int store_open(const char *target, const struct store_open_how *how,
  * worker no ctx may be attached.  A zeroed desc is fine, and so is closing
  * twice. */
 void store_close(struct store_desc *desc);
+/* Supervisor: the disk was written to.  Where workers write through a mapping,
+ * the kernel does not see it; the file's times say so now. */
+void store_touch(const struct store_desc *desc);
 /* Supervisor: the size the store has now; a multiple of the sector size. */
 int store_size(const struct store_desc *desc, uint64_t *size_bytes);
 /*

@@ -3,8 +3,9 @@
  * memory:SIZE: a disk in memory, gone when it is detached.
  *
  * The supervisor makes a memfd whose size is sealed and keeps it, so that the
- * contents outlive a worker; the worker maps it and copies.  Not a file on
- * tmpfs: that is the file store's.
+ * contents outlive a worker; the worker maps it (store_map.h) and copies.  What
+ * was never written takes no memory.  Not a file on tmpfs: that is the file
+ * store's.
  */
 #include "backend/store.h"
 
@@ -15,11 +16,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "backend/store_map.h"
+
 #define PAGE 4096u
 
 struct memory_ctx {
-	char *base;
-	size_t size;
+	struct store_map *map;
+	uint64_t size;
+	int fd;
 };
 
 static int make_memfd(uint64_t size, int *fd)
@@ -81,20 +85,17 @@ static int memory_attach(struct store_ctx *ctx, struct xs_err *err)
 {
 	const struct store_desc *desc = ctx->desc;
 	struct memory_ctx *m = calloc(1, sizeof(*m));
-	int res;
 
 	if (!m)
 		return -ENOMEM;
 	m->size = desc->size_bytes;
-	m->base = mmap(NULL, m->size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_NORESERVE, desc->fd[0], 0);
-	if (m->base == MAP_FAILED) {
-		res = -errno;
-		xs_err_set(err, "%s: cannot map its %llu bytes: %s",
-			   desc->label, (unsigned long long)m->size,
-			   strerror(-res));
+	m->fd = desc->fd[0];
+	m->map = store_map_create(m->fd, m->size, false);
+	if (!m->map && m->size >= PAGE) {
+		xs_err_set(err, "%s: cannot map its %llu bytes", desc->label,
+			   (unsigned long long)m->size);
 		free(m);
-		return res;
+		return -ENOMEM;
 	}
 	ctx->priv = m;
 	return 0;
@@ -104,32 +105,49 @@ static void memory_detach(struct store_ctx *ctx)
 {
 	struct memory_ctx *m = ctx->priv;
 
-	munmap(m->base, m->size);
+	store_map_destroy(m->map);
 	free(m);
 }
 
-static int move(const struct memory_ctx *m, const struct store_io *io)
+/* Where there is a hole: the kernel does not fill it to read it. */
+static int move_through_fd(const struct memory_ctx *m,
+			   const struct store_io *io)
 {
-	char *at = m->base + io->offset;
+	off_t at = (off_t)io->offset;
 	uint32_t i;
 
 	for (i = 0; i < io->nr_iov; i++) {
 		const struct iovec *v = &io->iov[i];
+		ssize_t n = io->op == STORE_READ
+				    ? pread(m->fd, v->iov_base, v->iov_len, at)
+				    : pwrite(m->fd, v->iov_base, v->iov_len,
+					     at);
 
-		if (io->op == STORE_READ)
-			memcpy(v->iov_base, at, v->iov_len);
-		else
-			memcpy(at, v->iov_base, v->iov_len);
-		at += v->iov_len;
+		if (n < 0)
+			return -errno;
+		if ((size_t)n != v->iov_len)
+			return -ENOSPC; /* no more memory */
+		at += n;
 	}
+	if (m->map && io->op == STORE_WRITE)
+		store_map_filled(m->map, io->offset, io->len);
 	return 0;
 }
 
-static int discard(int fd, const struct store_io *io)
+static int move(const struct memory_ctx *m, const struct store_io *io)
+{
+	if (m->map && store_map_move(m->map, io))
+		return 0;
+	return move_through_fd(m, io);
+}
+
+static int discard(const struct memory_ctx *m, const struct store_io *io)
 {
 	if (!io->len)
 		return 0;
-	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	if (m->map)
+		store_map_emptied(m->map, io->offset, io->len);
+	if (fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      (off_t)io->offset, (off_t)io->len))
 		return -errno;
 	return 0;
@@ -145,7 +163,7 @@ static void memory_submit(struct store_ctx *ctx, struct store_io *io)
 	else if (io->op == STORE_READ || io->op == STORE_WRITE)
 		res = move(m, io);
 	else if (io->op == STORE_DISCARD)
-		res = discard(ctx->desc->fd[0], io);
+		res = discard(m, io);
 	store_io_done(io, res);
 }
 

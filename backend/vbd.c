@@ -22,6 +22,16 @@
 
 /* ---- making and unmaking ---- */
 
+static bool was_written(const struct vbd *v)
+{
+	unsigned int i;
+
+	for (i = 0; v->stats && i < BLK_MAX_QUEUES; i++)
+		if (atomic_load(&v->stats->queue[i].write_bytes))
+			return true;
+	return false;
+}
+
 static void vbd_free(struct device *dev)
 {
 	struct vbd *v = dev->priv;
@@ -31,6 +41,8 @@ static void vbd_free(struct device *dev)
 	steer_end(&v->steer);
 	size_watch_del(v->size_watch);
 	vbd_drop_journal(&v->steer);
+	if (v->store_is_open && was_written(v))
+		store_touch(&v->store);
 	device_free_stats(sizeof(*v->stats), v->stats_fd, v->stats);
 	image_lock_drop(super->locks, v->lock);
 	if (v->store_is_open)

@@ -63,13 +63,20 @@ if grep -q 'a\.img.*O_DIRECT, memory' "$BACK_LOG"; then all=0; fi
 truncate -s 4M /dev/shm/xensplit.$$.img
 attach 2 51776 /dev/shm/xensplit.$$.img
 wait_state 2/51776 2
+exec {image}<>/dev/shm/xensplit.$$.img
 rm /dev/shm/xensplit.$$.img
 io 2 --devid=51776 --rw=verify --pattern >/dev/null || fail "image in memory"
+# what is written through a mapping the kernel does not see
+touch -d @1 /proc/$$/fd/"$image"
+io 2 --devid=51776 --rw=verify --pattern >/dev/null || fail "once more"
 all="d['counters']['read_bytes'] + d['counters']['write_bytes']"
 [ "$(stat_of vbd/2/51776 "d['counters']['cached_bytes'] == $all")" = True ] ||
 	fail "bytes of the page cache of an image in memory"
 ask_detach 2 51776
 detached 2 51776
+[ "$(stat -L -c %Y /proc/$$/fd/"$image")" -gt 1 ] ||
+	fail "the image has the time that it had before it was written"
+exec {image}<&-
 pass "statistics"
 
 # read-only, CD-ROM, discard off, 4096 byte sectors, memory

@@ -38,7 +38,7 @@ sub(/^calls=/, "") {
 	getline
 	arc[fn, callee] += $2
 	# the store's, and the double's of libxengnttab
-	if (fn ~ /^(memory_submit|move)/ && callee ~ /mem(cpy|move)/ ||
+	if (fn ~ /^(copy_mapped|store_map_move)/ && callee ~ /mem(cpy|move)/ ||
 	    callee == "xengnttab_grant_copy")
 		copied += $2
 	next

@@ -83,6 +83,17 @@ static void on_stopped(void *arg)
 	((struct rig *)arg)->stopped = true;
 }
 
+/* A disk that has been written: holes are read another way. */
+static void fill(const struct store_desc *store)
+{
+	static char zero[1u << 20];
+	uint64_t at;
+
+	for (at = 0; at < store->size_bytes; at += sizeof(zero))
+		need(pwrite(store->fd[0], zero, sizeof(zero), (off_t)at) > 0,
+		     "cannot fill the disk");
+}
+
 static void open_store(struct rig *rig)
 {
 	const struct store_open_how how = {.discard = true};
@@ -90,6 +101,8 @@ static void open_store(struct rig *rig)
 
 	need(!store_open(rig->what->target, &how, &rig->store, &err), err.text);
 	rig->disk_bytes = rig->store.size_bytes;
+	if (rig->store.in_memory)
+		fill(&rig->store);
 }
 
 static void open_back(struct rig *rig)

@@ -79,6 +79,7 @@ $(eval $(call unit_test,local_iommu,$(UNIT)/local_fixture.o \
 
 STORE_TEST := $(UNIT)/store_fixture.o $(LIBBACKEND) $(LIBHYPERCALL)
 $(eval $(call unit_test,store,$(STORE_TEST),-lev -luring -lnbd -lxenstore))
+$(eval $(call unit_test,store_map,$(STORE_TEST),-lev -luring -lnbd -lxenstore))
 $(eval $(call unit_test,poll_window,$(BUILD)/backend/poll_window.o))
 $(eval $(call unit_test,placement,$(BUILD)/backend/placement.o \
 	$(BUILD)/backend/thread_cpu.o))

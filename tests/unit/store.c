@@ -241,6 +241,73 @@ START_TEST(file_in_memory)
 }
 END_TEST
 
+static uint64_t blocks_of(int fd)
+{
+	struct stat st;
+
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	return (uint64_t)st.st_blocks;
+}
+
+/* A sparse image in memory does not grow by being read, and not when what was
+ * discarded is read. */
+START_TEST(file_in_memory_stays_sparse)
+{
+	static unsigned char data[MIB];
+	const char *path;
+	uint64_t blocks;
+	struct op op;
+	unsigned int i;
+
+	if (access("/dev/shm", W_OK))
+		return;
+	path = fixture_file("/dev/shm", 4 * MIB);
+	open_target(path);
+	unlink(path);
+	blocks = blocks_of(desc.fd[0]);
+	for (i = 0; i < 4; i++)
+		check_zero(i * MIB, MIB);
+	ck_assert_uint_eq(blocks_of(desc.fd[0]), blocks);
+	memset(data, 0x5a, sizeof(data));
+	ck_assert_int_eq(op_run(&ctx, STORE_WRITE, data, MIB, MIB), 0);
+	ck_assert_uint_eq(blocks_of(desc.fd[0]), blocks + MIB / 512);
+	for (i = 0; i < 2; i++) {
+		/* new, then over what is there */
+		memset(data, 0x5a + (int)i, sizeof(data));
+		ck_assert_int_eq(op_run(&ctx, STORE_WRITE, data, MIB, MIB), 0);
+		memset(data, 0, sizeof(data));
+		ck_assert_int_eq(op_run(&ctx, STORE_READ, data, MIB, MIB), 0);
+		ck_assert_uint_eq(data[0], 0x5a + i);
+		ck_assert_uint_eq(data[MIB - 1], 0x5a + i);
+	}
+	op_start(&ctx, &op, STORE_DISCARD, NULL, MIB, MIB);
+	store_kick(&ctx);
+	ck_assert_int_eq(op_wait(&op), 0);
+	check_zero(MIB, MIB);
+	ck_assert_uint_eq(blocks_of(desc.fd[0]), blocks);
+	close_target();
+}
+END_TEST
+
+START_TEST(times_of_a_file_in_memory)
+{
+	static const struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	const char *path;
+	struct stat st;
+
+	if (access("/dev/shm", W_OK))
+		return;
+	path = fixture_file("/dev/shm", MIB);
+	open_target(path);
+	unlink(path);
+	ck_assert_int_eq(futimens(desc.fd[0], old), 0);
+	store_touch(&desc);
+	ck_assert_int_eq(fstat(desc.fd[0], &st), 0);
+	ck_assert_int_gt(st.st_mtim.tv_sec, 1);
+	close_target();
+}
+END_TEST
+
 START_TEST(file_with_tail)
 {
 	uint64_t size;
@@ -494,6 +561,8 @@ int main(void)
 	tcase_add_test(tc, file_without_uring);
 	tcase_add_test(tc, file_page_cache);
 	tcase_add_test(tc, file_in_memory);
+	tcase_add_test(tc, file_in_memory_stays_sparse);
+	tcase_add_test(tc, times_of_a_file_in_memory);
 	tcase_add_test(tc, file_with_tail);
 	tcase_add_test(tc, file_truncated_under_us);
 	tcase_add_test(tc, file_cannot_grow);
