@@ -28,7 +28,7 @@
 #define BATCH      64u
 #define FRAME_AT   64u /* of the header's start: the frame itself is aligned */
 #define FRAME_ROOM (FRAME_AT + NET_PACKET_MAX + 1u)
-#define ARENA_SIZE (4u * FRAME_ROOM)
+#define ARENA_SIZE (4u * 18u * NET_PAGE_SIZE) /* of the longest, four */
 
 /* More than an interface's queue ever holds. */
 #define DRAIN_MAX 4096u
@@ -252,7 +252,7 @@ static int tap_attach(struct link_ctx *ctx, struct xs_err *err)
 	struct tap_ctx *t = calloc(1, sizeof(*t));
 
 	if (t)
-		t->arena = aligned_alloc(FRAME_AT, ARENA_SIZE);
+		t->arena = aligned_alloc(NET_PAGE_SIZE, ARENA_SIZE);
 	if (!t || !t->arena) {
 		free(t);
 		xs_err_set(err, "%s: no memory for frames", ctx->desc->label);
@@ -294,6 +294,19 @@ static unsigned int tap_send(struct link_ctx *ctx,
 	return sent;
 }
 
+/*
+ * Where the header of the frame behind the one that ends at `at` goes.  Xen
+ * copies from one page to one page, and the guest gets a long frame page by
+ * page: if it begins with a page of ours, each of them is one copy and not two.
+ * How long the next one is nobody knows, but long ones come in rows.
+ */
+static uint32_t next_at(uint32_t at, uint32_t len)
+{
+	uint32_t align = len > NET_PAGE_SIZE ? NET_PAGE_SIZE : FRAME_AT;
+
+	return (at + FRAME_AT + align - 1) / align * align - FRAME_AT;
+}
+
 static bool is_final(int err)
 {
 	return err != EAGAIN && err != EINTR && err != ENOMEM && err != ENOBUFS;
@@ -303,7 +316,7 @@ static unsigned int tap_receive(struct link_ctx *ctx, struct net_frame *frames,
 				unsigned int nr)
 {
 	struct tap_ctx *t = ctx->priv;
-	uint32_t at = 0;
+	uint32_t at = NET_PAGE_SIZE - FRAME_AT;
 	unsigned int n = 0, tries;
 
 	if (nr > BATCH)
@@ -328,7 +341,7 @@ static unsigned int tap_receive(struct link_ctx *ctx, struct net_frame *frames,
 		f->nr_iov = 1;
 		f->iov = &t->iov[n];
 		t->iov[n++] = (struct iovec){frame, f->len};
-		at += FRAME_AT + (f->len + FRAME_AT - 1) / FRAME_AT * FRAME_AT;
+		at = next_at(at + FRAME_AT + f->len, f->len);
 	}
 	return n;
 }

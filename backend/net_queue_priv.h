@@ -26,9 +26,11 @@
 /* Room before each frame, for a VLAN tag. */
 #define NET_HEADROOM 8u
 #define NET_LINE     64u
-#define NET_ARENA                               \
-	(NET_BATCH_BYTES + NET_PACKET_MAX + 1 + \
-	 (NET_BATCH + 1) * (NET_LINE + NET_HEADROOM))
+/* The last packet may begin just below NET_BATCH_BYTES, and have the rest of a
+ * page left unused before each of its pieces. */
+#define NET_ARENA                                              \
+	(NET_BATCH_BYTES + NET_PACKET_MAX + 1 + NET_HEADROOM + \
+	 (NET_TX_SLOTS_MAX + 2) * NET_PAGE_SIZE)
 
 /* Of netback's: see features of frontends without feature-rx-notify. */
 #define NET_DRAIN_MS        10000u

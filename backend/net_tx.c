@@ -49,6 +49,53 @@ static uint8_t *add_private(struct net_tx *t, struct net_frame *f, uint32_t n)
 	return at;
 }
 
+static bool straddles(const uint8_t *at, uint32_t n)
+{
+	return ((uintptr_t)at & (NET_PAGE_SIZE - 1)) + n > NET_PAGE_SIZE;
+}
+
+static uint8_t *next_page(uint8_t *p)
+{
+	return (uint8_t *)(((uintptr_t)p + NET_PAGE_SIZE - 1) &
+			   ~(uintptr_t)(NET_PAGE_SIZE - 1));
+}
+
+/* Where the next frame begins: in a page that it fits, if any. */
+static void begin_frame(struct net_tx *t, uint32_t len)
+{
+	t->arena_at = align_line(t->arena_at + NET_HEADROOM);
+	if (straddles(t->arena_at, len <= NET_PAGE_SIZE ? len : NET_HEAD))
+		t->arena_at = next_page(t->arena_at);
+}
+
+/*
+ * The hypervisor copies from one page to one page: a piece that would lie
+ * across two of ours would be two copies, so it begins with the next page.  But
+ * not the head, which is judged in one piece.
+ */
+static void add_copied(struct net_queue *q, struct net_frame *f,
+		       const struct net_frag *g)
+{
+	struct net_tx *t = &q->tx;
+	uint32_t have = f->nr_iov ? (uint32_t)f->iov[0].iov_len : 0, n = 0;
+
+	if (straddles(t->arena_at, g->size)) {
+		if (f->nr_iov <= 1 && have < NET_HEAD) {
+			n = NET_HEAD - have;
+			if (n > g->size)
+				n = g->size;
+			grant_copy_from(&q->copy, g->gref, g->offset,
+					add_private(t, f, n), (uint16_t)n);
+		}
+		if (n < g->size)
+			t->arena_at = next_page(t->arena_at);
+	}
+	if (n < g->size)
+		grant_copy_from(&q->copy, g->gref, (uint16_t)(g->offset + n),
+				add_private(t, f, g->size - n),
+				(uint16_t)(g->size - n));
+}
+
 static void add_mapped(struct net_tx *t, struct net_frame *f, uint32_t want,
 		       uint8_t *data, uint32_t size)
 {
@@ -73,7 +120,7 @@ static void stage(struct net_queue *q, struct net_tx_staged *s,
 	uint32_t want = p->len <= NET_COPY_WHOLE ? p->len : NET_HEAD;
 	unsigned int i;
 
-	t->arena_at = align_line(t->arena_at + NET_HEADROOM);
+	begin_frame(t, p->len);
 	f->iov = &t->iov[t->nr_iov];
 	f->nr_iov = 0;
 	s->seg_first = (uint16_t)q->copy.nr;
@@ -85,9 +132,11 @@ static void stage(struct net_queue *q, struct net_tx_staged *s,
 			tally->mapped += g->size;
 			add_mapped(t, f, want, (uint8_t *)page + g->offset,
 				   g->size);
-		} else {
+		} else if (p->len <= NET_PAGE_SIZE) {
 			grant_copy_from(&q->copy, g->gref, g->offset,
 					add_private(t, f, g->size), g->size);
+		} else {
+			add_copied(q, f, g);
 		}
 	}
 	s->nr_segs = (uint16_t)(q->copy.nr - s->seg_first);
@@ -153,7 +202,8 @@ static bool take(struct net_queue *q, struct tally *tally)
 	t->nr_staged = t->nr_iov = t->nr_moves = 0;
 	t->arena_at = t->arena;
 	while (avail > 0 && t->nr_staged < t->batch_max &&
-	       t->arena_at - t->arena < (ptrdiff_t)NET_BATCH_BYTES) {
+	       t->arena_at - t->arena < (ptrdiff_t)NET_BATCH_BYTES &&
+	       q->copy.nr + NET_TX_SLOTS_MAX + 1 <= GRANT_COPY_BATCH) {
 		net_back_tx_prefetch(&t->ring, PREFETCH_SLOTS);
 		if (!take_one(q, &avail, tally))
 			return false;

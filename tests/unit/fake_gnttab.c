@@ -192,8 +192,12 @@ static int16_t copy_one(const xengnttab_grant_copy_segment_t *seg)
 	uint32_t domid = to ? seg->dest.foreign.domid
 			    : seg->source.foreign.domid;
 
+	uintptr_t ours = (uintptr_t)(to ? seg->source.virt : seg->dest.virt);
+
 	if (off + seg->len > FAKE_PAGE)
 		return GNTST_bad_copy_arg;
+	if (ours % FAKE_PAGE + seg->len > FAKE_PAGE)
+		fake.cut_copies++;
 	if (!allowed(domid, ref, to))
 		return GNTST_permission_denied;
 	if (to)

@@ -21,6 +21,7 @@ struct fake_counters {
 	unsigned int mapped_peak; /* most at any time */
 	unsigned int shared;      /* pages now */
 	unsigned int bad_unmaps;  /* of what no call had mapped so */
+	unsigned int cut_copies;  /* segments across two pages of ours */
 };
 
 extern struct fake_counters fake;

@@ -101,6 +101,48 @@ START_TEST(chains)
 }
 END_TEST
 
+/* Pieces as Linux's xen-netfront cuts a long frame (headers, the rest of a
+ * page, whole pages), and as another may: each is one copy within one page of
+ * ours, but for the head that is judged in one piece. */
+START_TEST(long_frames_by_pages)
+{
+	static const uint16_t first[] = {54, 90, 256, 300, 2000, 3900};
+	static uint8_t frame[0xffff];
+	unsigned int round;
+
+	for (round = 0; round < 40; round++) {
+		uint32_t total = 9000 + round * 1400, at = 0, pieces = 0;
+		uint16_t id = 0, n = first[round % 6];
+
+		fx_udp(frame, total, round, false);
+		for (; at < total; at += n, pieces++) {
+			uint16_t offset = 0;
+
+			if (pieces == 1)
+				offset = (uint16_t)(round * 100);
+			if (pieces)
+				n = (uint16_t)(4096 - offset);
+			if (n > total - at)
+				n = (uint16_t)(total - at);
+			id = fx_tx_put(at + n < total ? NETTXF_more_data : 0,
+				       offset, pieces ? n : (uint16_t)total,
+				       frame + at, n);
+		}
+		fx_tx_publish();
+		fx.nr_sent = 0;
+		fake.cut_copies = 0;
+		fx_run();
+		check_sent(0, frame, total);
+		ck_assert_uint_ge(fx.sent[0].meta.head_len, NET_HEAD);
+		ck_assert_uint_eq(fake.cut_copies, 0);
+		ck_assert_uint_eq(fx_tx_answers(), pieces);
+		ck_assert_int_eq(fx.tx_status[id], NETIF_RSP_OKAY);
+		for (at = 0; at < sizeof(fx.tx_status) / 2; at++)
+			fx.tx_status[at] = 99;
+	}
+}
+END_TEST
+
 START_TEST(a_full_ring_in_batches)
 {
 	uint8_t frame[FX_RING][64];
@@ -544,6 +586,7 @@ int main(void)
 	tcase_add_checked_fixture(t, open_plain, fx_close);
 	tcase_add_loop_test(t, a_frame, 0, 4);
 	tcase_add_loop_test(t, chains, 0, 3);
+	tcase_add_test(t, long_frames_by_pages);
 	tcase_add_loop_test(t, a_full_ring_in_batches, 0, 2);
 	tcase_add_test(t, blank_checksum_of_what);
 	tcase_add_test(t, gso);
