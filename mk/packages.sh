@@ -14,7 +14,7 @@ run="xen-utils-4.17 xenstore-utils nbdkit libnbd-bin fuse3 e2fsprogs
 check="python3 check valgrind qemu-system-xen qemu-utils jq clang-format binutils
        mandoc groff-base"
 deb="$build debhelper dpkg-dev fakeroot lintian mmdebstrap"
-check_xen="qemu-system-x86 mmdebstrap e2fsprogs util-linux cpio"
+check_xen="qemu-system-x86 mmdebstrap e2fsprogs util-linux cpio zstd"
 bench="python3 gnuplot-nox qemu-utils qemu-system-common qemu-system-xen
        dpdk dpdk-dev librte-net-memif23 librte-net-vhost23
        librte-net-virtio23"
