@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "backend/mem_keeper.h"
 #include "backend/sandbox_calls.h"
 #include "hypercall/log.h"
 
@@ -220,6 +221,14 @@ int sandbox_enter(const struct sandbox_how *how, struct xs_err *err)
 		res = close_process(err);
 	if (res)
 		return res;
+	if (how->has_keeper) {
+		res = mem_keeper_start(how->keeper_fd);
+		if (res)
+			log_warn("-",
+				 "nobody keeps the memory if this worker is "
+				 "killed: %s",
+				 strerror(-res));
+	}
 	report(root, chrooted, uid);
 	return FILTER_CALLS ? sandbox_load_calls(err) : 0;
 }

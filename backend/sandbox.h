@@ -32,6 +32,8 @@
 struct sandbox_how {
 	uint32_t domid;    /* the guest */
 	uint32_t uid_base; /* 0: SANDBOX_UID_BASE.  Used by root only. */
+	bool has_keeper;   /* start one (mem_keeper.h) with keeper_fd */
+	int keeper_fd;
 };
 
 /*

@@ -446,27 +446,28 @@ static int receive_start(int sock, struct worker_start *start)
 	return 0;
 }
 
-static int start_loops(struct worker *w)
+static int start_loops(struct worker *w, const struct worker_start *start)
 {
-	struct worker_start start;
-	int e = receive_start(w->sock, &start);
+	int e = 0;
 
-	while (!e && w->nr_loops < start.nr_loops) {
+	while (!e && w->nr_loops < start->nr_loops) {
 		unsigned int i = w->nr_loops;
 		struct uring_ring ring = {.fd = WORKER_FD + 1 + (int)i,
-					  .params = start.ring[i]};
+					  .params = start->ring[i]};
 
 		e = io_loop_start(&w->loop[i], i, w->opt->poll_max_us,
-				  i < start.nr_rings ? &ring : NULL);
+				  i < start->nr_rings ? &ring : NULL);
 		if (!e)
 			w->nr_loops++;
 	}
 	return e;
 }
 
-static int drop_privileges(struct worker *w)
+static int drop_privileges(struct worker *w, const struct worker_start *start)
 {
-	struct sandbox_how how = {.domid = w->opt->domid};
+	struct sandbox_how how = {.domid = w->opt->domid,
+				  .has_keeper = start->has_keeper,
+				  .keeper_fd = WORKER_KEEPER_FD};
 	struct xs_err err = {""};
 	int e = sandbox_enter(&how, &err);
 
@@ -488,6 +489,7 @@ int worker_main(int sock, const struct worker_options *opt)
 {
 	struct worker w = {.sock = sock, .opt = opt};
 	struct worker_msg ready = {.op = WORKER_READY};
+	struct worker_start start;
 	int e;
 
 	sandbox_early();
@@ -495,13 +497,15 @@ int worker_main(int sock, const struct worker_options *opt)
 	if (!w.ev)
 		return 1;
 	start_watchers(&w);
-	e = start_loops(&w);
+	e = receive_start(sock, &start);
+	if (!e)
+		e = start_loops(&w, &start);
 	if (e) {
 		log_err("-", "cannot open the hypervisor's devices: %s",
 			strerror(-e));
 		return 1;
 	}
-	e = drop_privileges(&w);
+	e = drop_privileges(&w, &start);
 	if (!e)
 		e = worker_send(sock, &ready, NULL, 0);
 	if (!e)

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/mem_keeper.h"
 #include "backend/worker_spawn.h"
 
 #define READY_S    30.0 /* from start to WORKER_READY: against hangs */
@@ -23,6 +24,8 @@
 #define DEATHS_S   10.0
 #define DELAY_S    0.1   /* before the second restart; doubles */
 #define DRAIN_S    0.002 /* between looks at what a dead worker left */
+/* The kernel lets go of pages a moment after it said that it is done. */
+#define IDLE_LOOKS 10u
 
 static void start(struct worker_handle *w);
 static void release(struct worker_handle *w);
@@ -61,6 +64,8 @@ static void free_handle(struct worker_handle *w)
 	worker_close_sock(w);
 	worker_drop_questions(w);
 	ring_drain_clear(&w->rings);
+	if (w->keeper >= 0)
+		close(w->keeper);
 	ev_timer_stop(super->loop, &w->timer);
 	LIST_REMOVE(w, link);
 	super->nr_workers--;
@@ -115,29 +120,56 @@ static void start_again(struct worker_handle *w)
 	set_timer(w, DELAY_S * (1u << (w->nr_deaths - 2)));
 }
 
-/* A successor before that could have an old write land on a newer one. */
-static void start_when_drained(struct worker_handle *w)
+/* What the process left is done, and its memory is gone.  first: asked for the
+ * first time. */
+static bool is_drained(struct worker_handle *w, bool first)
 {
 	int nr = ring_drain_in_flight(&w->rings);
 
-	if (nr > 0) {
-		if (w->state != DRAINING)
-			log_warn(w->who,
-				 "waiting for %d operations that the worker "
-				 "left to the kernel",
-				 nr);
-		w->state = DRAINING;
-		set_timer(w, DRAIN_S);
+	if (first)
+		w->idle_looks = 0;
+	if (first && nr > 0)
+		log_warn(w->who,
+			 "waiting for %d operations that the worker left to "
+			 "the kernel",
+			 nr);
+	if (first && nr < 0)
+		log_err(w->who,
+			"cannot tell what the worker left under way: %s",
+			strerror(-nr));
+	if (nr > 0)
+		return false;
+	if (w->keeper >= 0) {
+		if (w->idle_looks++ < IDLE_LOOKS ||
+		    !mem_keeper_let_go(w->keeper))
+			return false;
+		close(w->keeper);
+		w->keeper = -1;
+	}
+	ring_drain_clear(&w->rings);
+	return true;
+}
+
+/* A successor before that could have an old write land on a newer one. */
+static void start_when_drained(struct worker_handle *w)
+{
+	if (is_drained(w, w->state != DRAINING)) {
+		w->state = WAITING;
+		start_again(w);
 		return;
 	}
-	if (nr < 0)
-		log_err(w->who,
-			"cannot tell what the worker left under way: "
-			"%s",
-			strerror(-nr));
-	ring_drain_clear(&w->rings);
-	w->state = WAITING;
-	start_again(w);
+	w->state = DRAINING;
+	set_timer(w, DRAIN_S);
+}
+
+/* The process has ended, and nobody wants another. */
+static void free_when_drained(struct worker_handle *w, bool first)
+{
+	w->state = ENDING;
+	if (is_drained(w, first))
+		free_handle(w);
+	else
+		set_timer(w, DRAIN_S);
 }
 
 static void log_end(struct worker_handle *w, const siginfo_t *info)
@@ -172,7 +204,7 @@ static void on_process_end(struct ev_loop *loop, ev_io *io, int revents)
 	worker_drop_questions(w);
 	ev_timer_stop(loop, &w->timer);
 	if (w->state == ENDING) {
-		free_handle(w);
+		free_when_drained(w, true);
 		return;
 	}
 	w->state = WAITING;
@@ -224,6 +256,10 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int revents)
 		release(w);
 		break;
 	case ENDING:
+		if (!w->pid) {
+			free_when_drained(w, false);
+			break;
+		}
 		log_warn(w->who, "worker %d does not end by itself",
 			 (int)w->pid);
 		worker_kill_process(w);
@@ -239,7 +275,7 @@ static void start(struct worker_handle *w)
 	int err;
 
 	err = worker_spawn(w->domid, super->opt, &w->pid, &w->pidfd, &w->sock,
-			   &w->rings);
+			   &w->keeper, &w->rings);
 	if (err) {
 		char reason[96];
 
@@ -267,7 +303,7 @@ static struct worker_handle *make_handle(struct fe_domain *dom)
 	w->super = dom->super;
 	w->dom = dom;
 	w->domid = dom->domid;
-	w->sock = w->pidfd = -1;
+	w->sock = w->pidfd = w->keeper = -1;
 	w->first_death = -DEATHS_S;
 	snprintf(w->who, sizeof(w->who), "domain %" PRIu32, dom->domid);
 	TAILQ_INIT(&w->questions);
@@ -320,7 +356,7 @@ static void release(struct worker_handle *w)
 	w->dom->worker = NULL;
 	w->dom = NULL;
 	if (!w->pid) {
-		free_handle(w);
+		free_when_drained(w, w->state != DRAINING);
 		return;
 	}
 	w->state = ENDING;

@@ -39,7 +39,8 @@ struct worker_handle {
 	uint32_t domid;
 	enum worker_state state;
 	pid_t pid;
-	int pidfd, sock;
+	int pidfd, sock, keeper;
+	unsigned int idle_looks; /* at what it left, since that is idle */
 	ev_io on_sock, on_pid;
 	ev_timer timer;
 	unsigned int users, restarts;

@@ -54,8 +54,10 @@ enum worker_op {
 /* The io_urings that the worker inherited, as WORKER_FD + 1 and following: one
  * a data thread, or none. */
 #define WORKER_MAX_LOOPS 4u
+/* behind them, if it has one, the socket of its companion (mem_keeper.h) */
+#define WORKER_KEEPER_FD (WORKER_FD + 1 + (int)WORKER_MAX_LOOPS)
 struct worker_start {
-	uint32_t nr_loops, nr_rings;
+	uint32_t nr_loops, nr_rings, has_keeper;
 	struct io_uring_params ring[WORKER_MAX_LOOPS];
 };
 

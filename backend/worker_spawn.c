@@ -3,8 +3,8 @@
  * See worker_spawn.h.
  *
  * The child inherits standard output and error, its socket, its io_urings, and
- * where there is one the descriptor that $XENLOCAL_FD names; nothing else,
- * whatever libraries may have left open.
+ * where there is one its companion's socket, and the descriptor that
+ * $XENLOCAL_FD names; nothing else, whatever libraries may have left open.
  */
 #include "backend/worker_spawn.h"
 
@@ -22,15 +22,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/mem_keeper.h"
 #include "backend/uring_ring.h"
 #include "backend/worker_proto.h"
 #include "hypercall/log.h"
 
 #define LOCAL_FD_ENV "XENLOCAL_FD"
-#define LAST_FD      (WORKER_FD + (int)WORKER_MAX_LOOPS)
+#define LAST_FD      WORKER_KEEPER_FD
 
 struct inherited {
-	int sock, local;
+	int sock, local, keeper;
 	int ring[WORKER_MAX_LOOPS];
 	unsigned int nr_rings;
 };
@@ -67,7 +68,7 @@ int worker_spawn_reserve_fd(void)
 /* Between fork and exec: async-signal-safe calls only. */
 static void run_child(const struct inherited *in, char *const argv[])
 {
-	int from[WORKER_MAX_LOOPS + 1], null;
+	int from[WORKER_MAX_LOOPS + 1], keeper = -1, null;
 	unsigned int i;
 	sigset_t none;
 
@@ -80,10 +81,14 @@ static void run_child(const struct inherited *in, char *const argv[])
 	from[0] = fcntl(in->sock, F_DUPFD, LAST_FD + 1);
 	for (i = 0; i < in->nr_rings; i++)
 		from[i + 1] = fcntl(in->ring[i], F_DUPFD, LAST_FD + 1);
+	if (in->keeper >= 0)
+		keeper = fcntl(in->keeper, F_DUPFD, LAST_FD + 1);
 	for (i = 0; i <= in->nr_rings; i++)
 		if (dup2(from[i], WORKER_FD + (int)i) < 0)
 			_exit(127);
 	close_range(WORKER_FD + 1 + in->nr_rings, ~0u, CLOSE_RANGE_CLOEXEC);
+	if (in->keeper >= 0 && dup2(keeper, WORKER_KEEPER_FD) < 0)
+		_exit(127);
 	if (in->local >= 0)
 		fcntl(in->local, F_SETFD, 0);
 	execv("/proc/self/exe", argv);
@@ -157,8 +162,31 @@ static int run(const struct inherited *in, char *const argv[], pid_t *pid,
 	return 0;
 }
 
+/* The worker's companion, where one is needed: ours of its two sockets. */
+static int open_keeper(struct worker_start *start, struct inherited *in,
+		       int *keeper)
+{
+	int pair[2];
+
+	*keeper = in->keeper = -1;
+	if (!mem_keeper_wanted())
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	*keeper = pair[0];
+	in->keeper = pair[1];
+	start->has_keeper = 1;
+	return 0;
+}
+
+static void close_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 int worker_spawn(uint32_t domid, const struct super_options *opt, pid_t *pid,
-		 int *pidfd, int *sock, struct ring_drain *rings)
+		 int *pidfd, int *sock, int *keeper, struct ring_drain *rings)
 {
 	char dom[16], poll[16], level[16];
 	char *argv[] = {"xensplitd", "--worker",    dom,   "--poll-us",
@@ -177,12 +205,17 @@ int worker_spawn(uint32_t domid, const struct super_options *opt, pid_t *pid,
 	in.sock = pair[1];
 	make_rings(&msg.start, &in);
 	ring_drain_set(rings, in.ring, in.nr_rings);
-	err = worker_send(pair[0], &msg, NULL, 0);
+	err = open_keeper(&msg.start, &in, keeper);
+	if (!err)
+		err = worker_send(pair[0], &msg, NULL, 0);
 	if (!err)
 		err = run(&in, argv, pid, pidfd);
 	close(pair[1]);
+	close_open(in.keeper);
 	if (err) {
 		ring_drain_clear(rings);
+		close_open(*keeper);
+		*keeper = -1;
 		close(pair[0]);
 		return err;
 	}

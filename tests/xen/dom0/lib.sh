@@ -259,8 +259,14 @@ stop_back()
 	XENSPLITD_PID=
 }
 
-# worker_pid FE: of the process that serves a domain
-worker_pid() { pgrep -f "^xensplitd --worker $1 "; }
+# worker_pid FE: of the process that serves a domain (its companion, which has
+# the same command line, is younger)
+worker_pid()
+{
+	local pid
+	read -r pid _ < <(pgrep -d ' ' -f "^xensplitd --worker $1 ") &&
+		echo "$pid"
+}
 no_worker() { ! worker_pid "$1" >/dev/null; }
 
 # store PATH: its value
