@@ -9,9 +9,10 @@
  * is anybody's while the disk still writes.
  *
  * So a worker has a companion there, a process that shares its memory and
- * nothing else: it has one socket, four system calls, and waits.  The
- * memory is there until the companion ends, too, and that is told by the
- * supervisor, when the worker's io_urings are idle (ring_drain.h).
+ * nothing else: it can read and write a socket on which nobody listens, sleep
+ * and end, and it waits.  The memory is there until the companion ends, too.
+ * The supervisor kills it when the worker's io_urings are idle (ring_drain.h):
+ * what it does by itself is up to whoever has broken into the worker.
  */
 #ifndef XENSPLIT_BACKEND_MEM_KEEPER_H
 #define XENSPLIT_BACKEND_MEM_KEEPER_H
@@ -22,18 +23,18 @@
 
 /* Whether workers of this domain need one. */
 bool mem_keeper_wanted(void);
-/* Tells it to end, once is enough, and says whether it has: the memory is gone
- * then.  sock: the supervisor's end of a socket pair; never blocks. */
-bool mem_keeper_let_go(int sock);
+/* Kills it, and says whether it has ended: with the worker's process gone, so
+ * is the memory.  Never blocks; to be called again until it has. */
+bool mem_keeper_end(int pidfd);
 
 /* ---- the worker's half ---- */
 
 /*
- * Starts it, with the privileges that the caller has now.  sock: the other end,
- * which is its alone from now on, or closed; when the supervisor's end is
- * closed without a word, it ends after a while.  Signals do not end it.  0 or
- * -errno.
+ * Starts it, with the privileges that the caller has now.  sock: of a pair, the
+ * end that is its alone from now on, or closed; some seconds after the
+ * supervisor's end was closed it ends by itself.  No signal but SIGKILL ends
+ * it.  0, and pidfd is for the supervisor, or -errno.
  */
-int mem_keeper_start(int sock);
+int mem_keeper_start(int sock, int *pidfd);
 
 #endif

@@ -221,13 +221,15 @@ int sandbox_enter(const struct sandbox_how *how, struct xs_err *err)
 		res = close_process(err);
 	if (res)
 		return res;
-	if (how->has_keeper) {
-		res = mem_keeper_start(how->keeper_fd);
-		if (res)
+	if (how->keeper_pidfd) {
+		res = mem_keeper_start(how->keeper_fd, how->keeper_pidfd);
+		if (res) {
+			*how->keeper_pidfd = -1;
 			log_warn("-",
 				 "nobody keeps the memory if this worker is "
 				 "killed: %s",
 				 strerror(-res));
+		}
 	}
 	report(root, chrooted, uid);
 	return FILTER_CALLS ? sandbox_load_calls(err) : 0;

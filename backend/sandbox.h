@@ -32,7 +32,9 @@
 struct sandbox_how {
 	uint32_t domid;    /* the guest */
 	uint32_t uid_base; /* 0: SANDBOX_UID_BASE.  Used by root only. */
-	bool has_keeper;   /* start one (mem_keeper.h) with keeper_fd */
+	/* NULL, or start one (mem_keeper.h) with keeper_fd; -1 if it cannot be
+	 */
+	int *keeper_pidfd;
 	int keeper_fd;
 };
 

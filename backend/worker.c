@@ -463,10 +463,13 @@ static int start_loops(struct worker *w, const struct worker_start *start)
 	return e;
 }
 
-static int drop_privileges(struct worker *w, const struct worker_start *start)
+/* keeper: the companion's pidfd, or -1 */
+static int drop_privileges(struct worker *w, const struct worker_start *start,
+			   int *keeper)
 {
 	struct sandbox_how how = {.domid = w->opt->domid,
-				  .has_keeper = start->has_keeper,
+				  .keeper_pidfd = start->has_keeper ? keeper
+								    : NULL,
 				  .keeper_fd = WORKER_KEEPER_FD};
 	struct xs_err err = {""};
 	int e = sandbox_enter(&how, &err);
@@ -490,7 +493,7 @@ int worker_main(int sock, const struct worker_options *opt)
 	struct worker w = {.sock = sock, .opt = opt};
 	struct worker_msg ready = {.op = WORKER_READY};
 	struct worker_start start;
-	int e;
+	int keeper = -1, e;
 
 	sandbox_early();
 	w.ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
@@ -505,9 +508,11 @@ int worker_main(int sock, const struct worker_options *opt)
 			strerror(-e));
 		return 1;
 	}
-	e = drop_privileges(&w, &start);
+	e = drop_privileges(&w, &start, &keeper);
 	if (!e)
-		e = worker_send(sock, &ready, NULL, 0);
+		e = worker_send(sock, &ready, &keeper, keeper >= 0);
+	if (keeper >= 0)
+		close(keeper);
 	if (!e)
 		ev_run(w.ev, 0);
 	/* The supervisor went, or nothing can be said to it.  Rings stay as

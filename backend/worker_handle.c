@@ -23,9 +23,10 @@
 #define DEATHS_MAX 5u   /* within DEATHS_S; one more, and it is given up */
 #define DEATHS_S   10.0
 #define DELAY_S    0.1   /* before the second restart; doubles */
-#define DRAIN_S    0.002 /* between looks at what a dead worker left */
+#define LOOK_S     0.002 /* between looks at what a dead worker left; doubles */
+#define LOOK_MAX_S 0.5
 /* The kernel lets go of pages a moment after it said that it is done. */
-#define IDLE_LOOKS 10u
+#define SETTLE_S 0.1
 
 static void start(struct worker_handle *w);
 static void release(struct worker_handle *w);
@@ -57,6 +58,15 @@ void worker_close_sock(struct worker_handle *w)
 	w->sock = -1;
 }
 
+static void close_keeper(struct worker_handle *w)
+{
+	if (w->keeper_sock >= 0)
+		close(w->keeper_sock);
+	if (w->keeper_pidfd >= 0)
+		close(w->keeper_pidfd);
+	w->keeper_sock = w->keeper_pidfd = -1;
+}
+
 static void free_handle(struct worker_handle *w)
 {
 	struct supervisor *super = w->super;
@@ -64,8 +74,7 @@ static void free_handle(struct worker_handle *w)
 	worker_close_sock(w);
 	worker_drop_questions(w);
 	ring_drain_clear(&w->rings);
-	if (w->keeper >= 0)
-		close(w->keeper);
+	close_keeper(w);
 	ev_timer_stop(super->loop, &w->timer);
 	LIST_REMOVE(w, link);
 	super->nr_workers--;
@@ -120,32 +129,54 @@ static void start_again(struct worker_handle *w)
 	set_timer(w, DELAY_S * (1u << (w->nr_deaths - 2)));
 }
 
-/* What the process left is done, and its memory is gone.  first: asked for the
- * first time. */
+static void first_look(struct worker_handle *w, int nr)
+{
+	w->left_some = nr != 0;
+	w->look_s = LOOK_S;
+	if (nr > 0)
+		log_warn(w->who,
+			 "waiting for %d operations that the worker left to "
+			 "the kernel",
+			 nr);
+	if (nr < 0)
+		log_err(w->who,
+			"cannot tell what the worker left under way: %s",
+			strerror(-nr));
+}
+
+static void look_later(struct worker_handle *w)
+{
+	set_timer(w, w->look_s);
+	w->look_s = w->look_s < LOOK_MAX_S / 2 ? w->look_s * 2 : LOOK_MAX_S;
+}
+
+/* What the process left is done, and its memory is gone; if not, the timer is
+ * set for another look.  first: asked for the first time. */
 static bool is_drained(struct worker_handle *w, bool first)
 {
 	int nr = ring_drain_in_flight(&w->rings);
 
 	if (first)
-		w->idle_looks = 0;
-	if (first && nr > 0)
-		log_warn(w->who,
-			 "waiting for %d operations that the worker left to "
-			 "the kernel",
-			 nr);
-	if (first && nr < 0)
-		log_err(w->who,
-			"cannot tell what the worker left under way: %s",
-			strerror(-nr));
-	if (nr > 0)
+		first_look(w, nr);
+	if (nr > 0) {
+		look_later(w);
 		return false;
-	if (w->keeper >= 0) {
-		if (w->idle_looks++ < IDLE_LOOKS ||
-		    !mem_keeper_let_go(w->keeper))
-			return false;
-		close(w->keeper);
-		w->keeper = -1;
 	}
+	/* one that died before WORKER_READY had nothing under way; a companion
+	 * of it ends when its socket is closed */
+	if (w->keeper_pidfd >= 0) {
+		if (w->left_some) {
+			w->left_some = false;
+			w->look_s = LOOK_S;
+			set_timer(w, SETTLE_S);
+			return false;
+		}
+		if (!mem_keeper_end(w->keeper_pidfd)) {
+			look_later(w);
+			return false;
+		}
+	}
+	close_keeper(w);
 	ring_drain_clear(&w->rings);
 	return true;
 }
@@ -153,23 +184,20 @@ static bool is_drained(struct worker_handle *w, bool first)
 /* A successor before that could have an old write land on a newer one. */
 static void start_when_drained(struct worker_handle *w)
 {
-	if (is_drained(w, w->state != DRAINING)) {
-		w->state = WAITING;
-		start_again(w);
+	if (!is_drained(w, w->state != DRAINING)) {
+		w->state = DRAINING;
 		return;
 	}
-	w->state = DRAINING;
-	set_timer(w, DRAIN_S);
+	w->state = WAITING;
+	start_again(w);
 }
 
-/* The process has ended, and nobody wants another. */
+/* The process has ended, and nobody wants another: only a companion has to be
+ * waited for. */
 static void free_when_drained(struct worker_handle *w, bool first)
 {
-	w->state = ENDING;
-	if (is_drained(w, first))
+	if (w->keeper_pidfd < 0 || is_drained(w, first))
 		free_handle(w);
-	else
-		set_timer(w, DRAIN_S);
 }
 
 static void log_end(struct worker_handle *w, const siginfo_t *info)
@@ -177,8 +205,8 @@ static void log_end(struct worker_handle *w, const siginfo_t *info)
 	bool expected = w->state == ENDING || w->killed_by_us;
 
 	if (info->si_code == CLD_EXITED)
-		log_line(w->state == ENDING ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERR,
-			 w->who, "worker %d ended with status %d", (int)w->pid,
+		log_line(expected ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERR, w->who,
+			 "worker %d ended with status %d", (int)w->pid,
 			 info->si_status);
 	else
 		log_line(expected ? LOG_LEVEL_WARN : LOG_LEVEL_ERR, w->who,
@@ -260,6 +288,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int revents)
 			free_when_drained(w, false);
 			break;
 		}
+		/* fall through */
+	case DYING:
 		log_warn(w->who, "worker %d does not end by itself",
 			 (int)w->pid);
 		worker_kill_process(w);
@@ -275,7 +305,7 @@ static void start(struct worker_handle *w)
 	int err;
 
 	err = worker_spawn(w->domid, super->opt, &w->pid, &w->pidfd, &w->sock,
-			   &w->keeper, &w->rings);
+			   &w->keeper_sock, &w->rings);
 	if (err) {
 		char reason[96];
 
@@ -294,6 +324,17 @@ static void start(struct worker_handle *w)
 	set_timer(w, READY_S);
 }
 
+/* Those that only wait for what a process left do not count. */
+static unsigned int nr_running(const struct supervisor *super)
+{
+	const struct worker_handle *w;
+	unsigned int nr = 0;
+
+	for (w = LIST_FIRST(&super->workers); w; w = LIST_NEXT(w, link))
+		nr += w->dom || w->pid;
+	return nr;
+}
+
 static struct worker_handle *make_handle(struct fe_domain *dom)
 {
 	struct worker_handle *w = calloc(1, sizeof(*w));
@@ -303,7 +344,7 @@ static struct worker_handle *make_handle(struct fe_domain *dom)
 	w->super = dom->super;
 	w->dom = dom;
 	w->domid = dom->domid;
-	w->sock = w->pidfd = w->keeper = -1;
+	w->sock = w->pidfd = w->keeper_sock = w->keeper_pidfd = -1;
 	w->first_death = -DEATHS_S;
 	snprintf(w->who, sizeof(w->who), "domain %" PRIu32, dom->domid);
 	TAILQ_INIT(&w->questions);
@@ -314,28 +355,60 @@ static struct worker_handle *make_handle(struct fe_domain *dom)
 	return w;
 }
 
-int worker_use(struct fe_domain *dom, struct xs_err *err)
+/* The last one of this domain, which nobody wanted any more, has not ended or
+ * not drained: the next one starts after that.  False: there is none. */
+static bool take_back(struct fe_domain *dom)
+{
+	struct worker_handle *w;
+
+	for (w = LIST_FIRST(&dom->super->workers); w; w = LIST_NEXT(w, link))
+		if (w->domid == dom->domid && w->state == ENDING)
+			break;
+	if (!w)
+		return false;
+	/* its timer goes on */
+	w->state = w->pid ? DYING : DRAINING;
+	w->killed_by_us = true;
+	w->nr_deaths = 0;
+	w->users = 1;
+	w->dom = dom;
+	dom->worker = w;
+	return true;
+}
+
+static int use_first(struct fe_domain *dom, struct xs_err *err)
 {
 	struct supervisor *super = dom->super;
+	unsigned int nr = nr_running(super);
 
-	if (!dom->worker) {
-		if (super->nr_workers >= super->opt->workers_max) {
-			xs_err_set(err,
-				   "%u workers run already, the most "
-				   "that is allowed",
-				   super->nr_workers);
-			return -EUSERS;
-		}
-		dom->worker = make_handle(dom);
-		if (!dom->worker) {
-			xs_err_set(err, "no memory for a worker");
-			return -ENOMEM;
-		}
-		dom->worker->users++;
-		start(dom->worker);
-	} else {
-		dom->worker->users++;
+	if (nr >= super->opt->workers_max) {
+		xs_err_set(err,
+			   "%u workers run already, the most that is allowed",
+			   nr);
+		return -EUSERS;
 	}
+	if (take_back(dom))
+		return 0;
+	dom->worker = make_handle(dom);
+	if (!dom->worker) {
+		xs_err_set(err, "no memory for a worker");
+		return -ENOMEM;
+	}
+	dom->worker->users++;
+	start(dom->worker);
+	return 0;
+}
+
+int worker_use(struct fe_domain *dom, struct xs_err *err)
+{
+	int e = 0;
+
+	if (dom->worker)
+		dom->worker->users++;
+	else
+		e = use_first(dom, err);
+	if (e)
+		return e;
 	if (dom->worker->state != LOST)
 		return 0;
 	xs_err_set(err, "the worker of domain %" PRIu32 " cannot be started",
@@ -356,7 +429,11 @@ static void release(struct worker_handle *w)
 	w->dom->worker = NULL;
 	w->dom = NULL;
 	if (!w->pid) {
-		free_when_drained(w, w->state != DRAINING);
+		bool waits = w->state == DRAINING && w->keeper_pidfd >= 0;
+
+		w->state = ENDING;
+		if (!waits) /* or its timer goes on */
+			free_handle(w);
 		return;
 	}
 	w->state = ENDING;

@@ -39,14 +39,16 @@ struct worker_handle {
 	uint32_t domid;
 	enum worker_state state;
 	pid_t pid;
-	int pidfd, sock, keeper;
-	unsigned int idle_looks; /* at what it left, since that is idle */
+	int pidfd, sock;
+	int keeper_sock, keeper_pidfd; /* its companion's (mem_keeper.h) */
+	bool left_some; /* dead, with operations under way; not settled yet */
+	double look_s;  /* until the next look at those */
 	ev_io on_sock, on_pid;
 	ev_timer timer;
 	unsigned int users, restarts;
 	unsigned int nr_deaths; /* since first_death */
 	double first_death;
-	bool killed_by_us;
+	bool killed_by_us; /* or told to end: does not count as a death */
 	uint32_t last_seq;
 	struct ring_drain rings;
 	char who[32];

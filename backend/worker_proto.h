@@ -43,7 +43,8 @@ enum worker_op {
 	WORKER_NET_MCAST,      /* net_mcast: the filter, while connected */
 	/* worker to supervisor */
 	WORKER_ANSWER = 64,   /* seq of the question; err, text */
-	WORKER_READY,         /* seq 0: handles are open, privileges dropped */
+	WORKER_READY,         /* seq 0: handles are open, privileges dropped;
+			       * fd: its companion's pidfd, if it has one */
 	WORKER_BLK_VIOLATION, /* seq 0: text; the rings of `device` are given
 			       * back already */
 	WORKER_NET_VIOLATION, /* the same, of a NIC */

@@ -178,6 +178,18 @@ static void make_printable(char *text, size_t size)
 			*text = '?';
 }
 
+/* Descriptors come with WORKER_READY, one, and never else.  The worker has seen
+ * nothing of its guest before that, so this one is what it should be. */
+static bool take_keeper(struct worker_handle *w, const struct worker_msg *msg,
+			const int *fds, unsigned int nr_fds)
+{
+	if (msg->op != WORKER_READY || w->state != STARTING ||
+	    w->keeper_sock < 0 || nr_fds != 1)
+		return false;
+	w->keeper_pidfd = fds[0];
+	return true;
+}
+
 /* False: no more for now. */
 static bool read_one(struct worker_handle *w)
 {
@@ -196,7 +208,7 @@ static bool read_one(struct worker_handle *w)
 		worker_kill_process(w);
 		return false;
 	}
-	if (!err && nr_fds) {
+	if (!err && nr_fds && !take_keeper(w, &msg, fds, nr_fds)) {
 		while (nr_fds)
 			close(fds[--nr_fds]);
 		err = -EPROTO;

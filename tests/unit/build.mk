@@ -52,7 +52,8 @@ NETFRONT_TEST := $(UNIT)/netfront_fixture.o $(UNIT)/fake_gnttab.o \
 $(eval $(call unit_test,netfront_queue,$(NETFRONT_TEST),-lev -lxenstore))
 $(eval $(call unit_test,netfront_hostile,$(NETFRONT_TEST),-lev -lxenstore))
 $(eval $(call unit_test,netfront_ctrl,$(NETFRONT_TEST),-lev -lxenstore))
-$(eval $(call unit_test,mem_keeper,$(BUILD)/backend/mem_keeper.o,-lseccomp))
+$(eval $(call unit_test,mem_keeper,$(BUILD)/backend/mem_keeper.o \
+	$(BUILD)/backend/worker_proto.o,-lseccomp))
 $(eval $(call unit_test,log,$(LIBHYPERCALL)))
 $(eval $(call unit_test,xenbus_state,$(LIBHYPERCALL)))
 $(eval $(call unit_test,xs_parse,$(LIBHYPERCALL)))
