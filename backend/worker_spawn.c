@@ -74,6 +74,8 @@ static void run_child(const struct inherited *in, char *const argv[])
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* systemd tells it to all of us; this one is ended by the supervisor */
+	signal(SIGTERM, SIG_IGN);
 	null = open("/dev/null", O_RDONLY);
 	if (null > 0)
 		dup2(null, STDIN_FILENO);
