@@ -137,7 +137,8 @@ done
 END
 storage "a worker was killed" <<'END'
 worker() { disk 51728 worker_pid; }
-is_other() { pid=$(worker) && [ "$pid" != "$old" ]; }
+# 0: none at the moment
+is_other() { pid=$(worker) && [ "$pid" != 0 ] && [ "$pid" != "$old" ]; }
 is_busy()
 {
 	local reads writes
