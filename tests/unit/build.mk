@@ -92,7 +92,7 @@ $(eval $(call unit_test,sandbox,$(STORE_TEST),-lev -luring -lnbd -lxenstore \
 	-lseccomp -lcap-ng))
 
 LINK_OWN := link link_fd link_memory link_tap link_user link_user_box \
-	link_user_parse link_user_run sandbox sandbox_calls
+	link_user_parse link_user_run mem_keeper sandbox sandbox_calls
 LINK_TEST := $(UNIT)/link_fixture.o $(LINK_OWN:%=$(BUILD)/backend/%.o) \
 	$(LIBRING) $(LIBHYPERCALL)
 LINK_TEST_LIBS := -lev -lxenstore -lslirp -lseccomp -lcap-ng
