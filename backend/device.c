@@ -148,7 +148,11 @@ static bool is_leaving(const struct device *dev)
 static void offer_done(struct device *dev, int err, const char *reason)
 {
 	if (err) {
-		dev->wait_tool = true;
+		/* what was broken off because the frontend is gone says
+		 * nothing of what the toolstack wants: one that comes back is
+		 * offered the device again */
+		if (!is_leaving(dev))
+			dev->wait_tool = true;
 		device_fail(dev, err, reason);
 		return;
 	}

@@ -39,4 +39,17 @@ pass "600 writes: $(($(lines) - before)) lines of log"
 in_dom 2 xenstore-write $front/state 1 || fail "cannot begin anew"
 wait_for 25 back_state_is 2/51712 2 || fail "no new offer: $(back_state 2/51712)"
 pass "the disk is offered again"
+
+# An offer that is broken off because its frontend went is made again for the
+# next one: nothing is wrong with the disk.
+kill -STOP "$(worker 2)"
+truncate -s 1M "$TMP/b.img"
+attach 2 51728 "$TMP/b.img"
+wait_for 10 said "$TMP/b.img: " || fail "the second disk is not opened"
+in_dom 2 xenstore-rm ${front%/*}/51728/state || fail "cannot remove it"
+wait_for 20 back_state_is 2/51728 6 || fail "not closed"
+in_dom 2 xenstore-write ${front%/*}/51728/state 1 || fail "cannot begin anew"
+wait_for 25 back_state_is 2/51728 2 ||
+	fail "no offer after one that was broken off: $(back_state 2/51728)"
+pass "an offer that was broken off is made again"
 stop_back
