@@ -5,7 +5,7 @@
 # xensplitd and `xl devd`, and serves the disk to a stock Linux guest whose disk
 # line says backend=.  Data go from the guest's pages to the disk and back
 # without a copy, workers are killed meanwhile, and all is given back.
-# limit: 300
+# limit: 400
 # host: iommu
 
 BDF=0000:00:06.0
