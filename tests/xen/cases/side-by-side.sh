@@ -117,9 +117,10 @@ modprobe -r xen-blkback || fail "xen-blkback is still in use"
 # The guest knows nothing of Xen, so its script is in its initramfs, and what it
 # says comes through a serial port.  Its programs are on a disk.
 {
-	echo 'modprobe -a ata_piix ahci sd_mod ext4'
-	echo 'until [ -b /dev/sda ] && [ -b /dev/sdb ] && [ -b /dev/sdc ]; do'
-	echo '	usleep 100000; done; ls -l /sys/block'
+	# one controller after the other, for the names of the disks
+	echo 'at() { until [ -b /dev/$1 ]; do usleep 100000; done; }'
+	echo 'modprobe -a sd_mod ext4 ata_piix; at sda; at sdb'
+	echo 'modprobe ahci; at sdc; ls -l /sys/block'
 	echo 'mount -o ro,noload -t ext4 /dev/sdb /mnt || echo "no root"'
 	echo 'for d in dev proc sys tmp; do mount -o bind /$d /mnt/$d; done'
 	echo 'cp /script-in-root /tmp/; chroot /mnt /bin/bash /tmp/script-in-root'
@@ -163,7 +164,7 @@ device_model_args_hvm = [
 END
 : >/host/out/serial
 xl create -q "$TMP/hvm.cfg" || fail "no HVM guest"
-is_done() { grep -q 'all done' /host/out/serial || ! is_running hvm; }
+is_done() { grep -q 'all done\|no root' /host/out/serial || ! is_running hvm; }
 wait_for 300 is_done
 grep -q 'all done' /host/out/serial || fail "HVM guest: $(tail -n 20 /host/out/serial)"
 stop_guest hvm
