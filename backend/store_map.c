@@ -12,7 +12,6 @@
  */
 #include "backend/store_map.h"
 
-#include <errno.h>
 #include <linux/magic.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -79,6 +78,16 @@ static void after_sigbus(void)
 
 /* ---- what holds data ---- */
 
+/* The pages from..to - 1 that are in the word of the first, as its bits; *nr:
+ * how many. */
+static uint64_t bits_of(uint64_t from, uint64_t to, uint64_t *nr)
+{
+	unsigned int first = from % WORD_BITS;
+
+	*nr = WORD_BITS - first < to - from ? WORD_BITS - first : to - from;
+	return ~UINT64_C(0) >> (WORD_BITS - *nr) << first;
+}
+
 static uint64_t word_at(const struct store_map *m, uint64_t page)
 {
 	return atomic_load_explicit(&m->has_data[page / WORD_BITS],
@@ -103,21 +112,13 @@ static void set_word(struct store_map *m, uint64_t page, uint64_t mask, bool on)
 static void set_range(struct store_map *m, uint64_t offset, uint64_t len,
 		      bool on)
 {
-	uint64_t end = offset + len, from = offset / PAGE, to;
+	uint64_t end = offset + len, from = offset / PAGE, to, nr;
 
 	if (end > m->size)
 		end = m->size;
 	to = (end + PAGE - 1) / PAGE;
-	while (offset < end && from < to) {
-		unsigned int first = from % WORD_BITS;
-		uint64_t n = WORD_BITS - first, mask;
-
-		if (n > to - from)
-			n = to - from;
-		mask = n == WORD_BITS ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
-		set_word(m, from, mask << first, on);
-		from += n;
-	}
+	for (; offset < end && from < to; from += nr)
+		set_word(m, from, bits_of(from, to, &nr), on);
 }
 
 void store_map_filled(struct store_map *m, uint64_t offset, uint64_t len)
@@ -149,18 +150,11 @@ static void find_data(struct store_map *m, int fd)
 static bool holds_data(const struct store_map *m, uint64_t offset, uint64_t len)
 {
 	uint64_t page = offset / PAGE, end = (offset + len + PAGE - 1) / PAGE;
+	uint64_t nr;
 
-	while (page < end) {
-		unsigned int first = page % WORD_BITS;
-		uint64_t n = WORD_BITS - first, mask;
-
-		if (n > end - page)
-			n = end - page;
-		mask = n == WORD_BITS ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
-		if (~word_at(m, page) & mask << first)
+	for (; page < end; page += nr)
+		if (bits_of(page, end, &nr) & ~word_at(m, page))
 			return false;
-		page += n;
-	}
 	return true;
 }
 

@@ -8,8 +8,7 @@
  * being read.  The rest is left to the descriptor.
  *
  * Each queue makes one and uses it on its loop's thread; those of one file
- * share what is behind it.  After it was made, the loops enter the file into
- * the page tables piece by piece, so that requests do not meet faults.
+ * share what is behind it.
  *
  * Writes do not move the file's times; see store_touch().
  */
