@@ -16,13 +16,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
-#include <time.h>
 #include <xentoollog.h>
 
 #include "backend/placement.h"
 #include "backend/poll_window.h"
 #include "backend/thread_cpu.h"
 #include "backend/uring_engine.h"
+#include "hypercall/clock.h"
 #include "hypercall/log.h"
 
 #define TURN_MAX_NS     1000000u /* other descriptors get their turn then */
@@ -59,14 +59,6 @@ struct io_loop_private {
 	void (*fn)(void *arg);
 	void *arg;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static inline void cpu_relax(void)
 {
@@ -180,7 +172,7 @@ static void place(struct io_loop *loop, uint64_t now, uint32_t done)
 static bool poll_while_it_pays(struct io_loop *loop)
 {
 	struct io_loop_private *p = loop->priv;
-	uint64_t start = now_ns(), last = start, now = start;
+	uint64_t start = clock_ns(), last = start, now = start;
 	uint64_t window_ns = poll_ns(p);
 	uint64_t turn_ns = placement_tries(&p->placement) ? TURN_TRIAL_NS
 							  : TURN_MAX_NS;
@@ -194,7 +186,7 @@ static bool poll_while_it_pays(struct io_loop *loop)
 			done += (uint32_t)n;
 			/* the clock takes as long as some of the work does */
 			if (loop->now_ns == now)
-				loop->now_ns = now_ns();
+				loop->now_ns = clock_ns();
 			last = now = loop->now_ns;
 			if (last - start >= turn_ns)
 				break;
@@ -203,7 +195,7 @@ static bool poll_while_it_pays(struct io_loop *loop)
 		if (!window_ns)
 			break;
 		cpu_relax();
-		now = now_ns();
+		now = clock_ns();
 		if (now - last >= window_ns || now - start >= turn_ns)
 			break;
 	}
@@ -238,7 +230,7 @@ static void before_sleep(struct ev_loop *ev, ev_prepare *w, int revents)
 	loop->sleeps++;
 	/* for who learns from it; the clock may be a system call, as in a PV
 	 * domain whose TSC is not stable */
-	p->slept_at_ns = p->alone ? 0 : now_ns();
+	p->slept_at_ns = p->alone ? 0 : clock_ns();
 }
 
 static void after_sleep(struct ev_loop *ev, ev_check *w, int revents)
@@ -251,7 +243,7 @@ static void after_sleep(struct ev_loop *ev, ev_check *w, int revents)
 	(void)revents;
 	if (!p->slept_at_ns)
 		return;
-	now = now_ns();
+	now = clock_ns();
 	p->slept_ns = now - p->slept_at_ns;
 	/* beside the frontend it says nothing of what polling would catch, and
 	 * after a move both must find their step again */

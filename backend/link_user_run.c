@@ -19,6 +19,7 @@
 
 #include "backend/link_fd.h"
 #include "backend/link_user.h"
+#include "hypercall/clock.h"
 #include "hypercall/log.h"
 #include "ring/net_csum.h"
 
@@ -47,11 +48,8 @@ struct run {
 
 static int64_t now_ns(void *opaque)
 {
-	struct timespec ts;
-
 	(void)opaque;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+	return (int64_t)clock_ns();
 }
 
 /* What libslirp calls */

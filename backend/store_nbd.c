@@ -26,6 +26,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hypercall/clock.h"
 #include "hypercall/log.h"
 
 #define HANDSHAKE_MS 5000u
@@ -293,8 +294,8 @@ static int handshake(struct nbd_conn *c, const struct store_desc *desc,
 	c->h = store_nbd_start(fd, desc, false, err);
 	if (!c->h)
 		return -EIO;
-	res = store_nbd_wait(c->h, is_ready, store_nbd_now_ms() + HANDSHAKE_MS,
-			     desc, err);
+	res = store_nbd_wait(c->h, is_ready, clock_ms() + HANDSHAKE_MS, desc,
+			     err);
 	if (!res)
 		res = check_export(c->h, desc, err);
 	if (res)

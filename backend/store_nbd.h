@@ -23,11 +23,10 @@ int store_nbd_renew(const char *target, struct store_desc *desc,
  */
 struct nbd_handle *store_nbd_start(int sock, const struct store_desc *desc,
 				   bool opt_mode, struct xs_err *err);
-/* Drive the handle until there(h) or until_ms on store_nbd_now_ms()'s clock.
+/* Drive the handle until there(h) or until_ms on clock_ms()'s clock.
  * 0, -ETIMEDOUT or -ECONNABORTED; err set. */
 int store_nbd_wait(struct nbd_handle *h, int (*there)(struct nbd_handle *h),
 		   uint64_t until_ms, const struct store_desc *desc,
 		   struct xs_err *err);
-uint64_t store_nbd_now_ms(void);
 
 #endif

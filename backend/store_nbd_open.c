@@ -25,8 +25,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "hypercall/clock.h"
 
 #define SERVER_MS 3000u
 
@@ -36,17 +37,9 @@ struct nbd_target {
 	char export[STORE_EXPORT_MAX];
 };
 
-uint64_t store_nbd_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
-}
-
 static int left_ms(uint64_t until_ms)
 {
-	uint64_t now = store_nbd_now_ms();
+	uint64_t now = clock_ms();
 
 	return until_ms > now ? (int)(until_ms - now) : 0;
 }
@@ -300,8 +293,7 @@ static void say_goodbye(struct nbd_handle *h, const struct store_desc *desc)
 	res = nbd_aio_is_ready(h) > 0 ? nbd_aio_disconnect(h, 0)
 				      : nbd_aio_opt_abort(h);
 	if (!res)
-		store_nbd_wait(h, is_over, store_nbd_now_ms() + 500, desc,
-			       &ignored);
+		store_nbd_wait(h, is_over, clock_ms() + 500, desc, &ignored);
 	nbd_close(h);
 }
 
@@ -382,7 +374,7 @@ static int bad_target(const struct store_desc *desc, struct xs_err *err)
 int store_nbd_open(const char *target, const struct store_open_how *how,
 		   struct store_desc *desc, struct xs_err *err)
 {
-	uint64_t until_ms = store_nbd_now_ms() + SERVER_MS;
+	uint64_t until_ms = clock_ms() + SERVER_MS;
 	struct nbd_target t;
 	int res;
 
@@ -419,7 +411,7 @@ int store_nbd_renew(const char *target, struct store_desc *desc,
 	/* first, or a server that serves one client at a time never sees us;
 	 * nobody else has it any more */
 	shutdown(old, SHUT_RDWR);
-	fd = connect_server(&t, store_nbd_now_ms() + SERVER_MS, desc, err);
+	fd = connect_server(&t, clock_ms() + SERVER_MS, desc, err);
 	if (fd < 0)
 		return fd;
 	close(old);

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "frontend/blkfront_int.h"
+#include "hypercall/clock.h"
 
 /* Ask for an event; true if there is something to do already. */
 static bool arm(struct blkfront_queue *q)
@@ -46,7 +47,7 @@ static bool has_responses(void *arg)
 
 int blkfront_wait(struct blkfront_queue *q, int timeout_ms)
 {
-	uint64_t start = front_now_us();
+	uint64_t start = clock_us();
 	int n;
 
 	blkfront_kick(q);

@@ -8,10 +8,10 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "frontend/front_events.h"
+#include "hypercall/clock.h"
 
 /* A backend that rings without answering is listened to less and less. */
 #define EMPTY_EVENTS_FREE   8u
@@ -19,21 +19,13 @@
 /* An answer that is quick costs nothing more. */
 #define TURNS_BEFORE_LOOK 16u
 
-uint64_t front_now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 int front_time_left(uint64_t start_us, int timeout_ms)
 {
 	uint64_t spent_ms;
 
 	if (timeout_ms < 0)
 		return -1;
-	spent_ms = (front_now_us() - start_us) / 1000;
+	spent_ms = (clock_us() - start_us) / 1000;
 	return spent_ms >= (uint64_t)timeout_ms ? 0 : timeout_ms - spent_ms;
 }
 
@@ -153,14 +145,14 @@ bool front_events_spin(struct front_events *ev, front_ready_fn ready, void *arg)
 
 	if (!ev->spin_us)
 		return false;
-	until = front_now_us() + ev->spin_us;
+	until = clock_us() + ev->spin_us;
 	do {
 		if (ready(arg))
 			return true;
 		if (++turns == TURNS_BEFORE_LOOK && backend_is_here(ev))
 			return false;
 		__builtin_ia32_pause();
-	} while (front_now_us() < until);
+	} while (clock_us() < until);
 	return false;
 }
 
@@ -202,7 +194,7 @@ int front_events_sleep(struct front_events *ev, front_ready_fn ready, void *arg,
 		{.fd = ev->wake_fd, .events = POLLIN},
 		{.fd = xenevtchn_fd(ev->xce), .events = POLLIN},
 	};
-	uint64_t before = front_now_us();
+	uint64_t before = clock_us();
 	int nr;
 
 	if (sleep_deaf(ev, ready, arg, timeout_ms))
@@ -218,6 +210,6 @@ int front_events_sleep(struct front_events *ev, front_ready_fn ready, void *arg,
 		ev->empty_events++;
 	}
 	if (nr > 0)
-		adapt_spin(ev, front_now_us() - before);
+		adapt_spin(ev, clock_us() - before);
 	return nr;
 }

@@ -73,7 +73,6 @@ static inline void front_events_useful(struct front_events *ev)
 	ev->empty_events = 0;
 }
 
-uint64_t front_now_us(void);
 /* Time left of timeout_ms that began at start_us; -1: no limit. */
 int front_time_left(uint64_t start_us, int timeout_ms);
 

@@ -13,9 +13,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "frontend/nbdkit_queue.h"
+#include "hypercall/clock.h"
 
 /* Of one call: pieces in flight, and their size. */
 #define PIECES    8u
@@ -61,14 +61,6 @@ struct nbd_queue {
 	unsigned int spin_us;
 	struct call *sleeping;
 };
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 /* ---- sleeping and waking ---- */
 
@@ -118,10 +110,10 @@ static void sleep_call(struct nbd_queue *nq, struct call *c)
 
 static int spin(struct nbd_queue *nq)
 {
-	uint64_t until = now_us() + nq->spin_us;
+	uint64_t until = clock_us() + nq->spin_us;
 	int n = 0;
 
-	while (nq->spin_us && !n && now_us() < until) {
+	while (nq->spin_us && !n && clock_us() < until) {
 		pthread_mutex_unlock(&nq->lock);
 		__builtin_ia32_pause();
 		pthread_mutex_lock(&nq->lock);
@@ -150,10 +142,10 @@ static void sleep_on_disk(struct nbd_queue *nq)
 	if (blkfront_arm(nq->q))
 		return;
 	pthread_mutex_unlock(&nq->lock);
-	before = now_us();
+	before = clock_us();
 	poll(&fd, 1, -1);
 	pthread_mutex_lock(&nq->lock);
-	adapt(nq, now_us() - before);
+	adapt(nq, clock_us() - before);
 }
 
 static void poll_for_all(struct nbd_queue *nq, struct call *c)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "frontend/netfront_int.h"
+#include "hypercall/clock.h"
 
 /* After stdint.h, which it needs and does not include. */
 #include <xen/io/netif.h>
@@ -98,7 +99,7 @@ static bool is_ready(void *arg)
 /* Until there is a response; 0 or -ETIMEDOUT. */
 static int wait_answer(struct netfront_ctrl *c)
 {
-	uint64_t start = front_now_us();
+	uint64_t start = clock_us();
 	int left;
 
 	while (!is_ready(c)) {

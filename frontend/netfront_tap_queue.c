@@ -13,23 +13,15 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "frontend/netfront_tap.h"
+#include "hypercall/clock.h"
 #include "ring/net_csum.h"
 
 #define BATCH 64u
 /* The kernel's view of the frame is looked at so often while it is busy. */
 #define SYNC_TURNS 4096u
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 static void count(atomic_uint_fast64_t *what)
 {
@@ -293,11 +285,11 @@ static bool sleep_now(struct tap_queue *tq)
 
 	if (netfront_arm(tq->q))
 		return true;
-	before = now_us();
+	before = clock_us();
 	count(&tq->sleeps);
 	if (poll(fds, 3, -1) < 0)
 		return true;
-	adapt(tq, now_us() - before);
+	adapt(tq, clock_us() - before);
 	if (fds[1].revents)
 		sync_info(tq);
 	return !fds[0].revents;
@@ -312,7 +304,7 @@ static bool should_stop(const struct tap_queue *tq)
 
 static int run(struct tap_queue *tq)
 {
-	uint64_t last = now_us();
+	uint64_t last = clock_us();
 	unsigned int turns = 0;
 	int in, out;
 
@@ -330,14 +322,14 @@ static int run(struct tap_queue *tq)
 				return 0;
 		}
 		if (in + out > 0) {
-			last = now_us();
+			last = clock_us();
 			continue;
 		}
-		if (tq->spin_us && now_us() - last < tq->spin_us)
+		if (tq->spin_us && clock_us() - last < tq->spin_us)
 			continue;
 		if (!sleep_now(tq))
 			return 0;
-		last = now_us();
+		last = clock_us();
 	}
 }
 

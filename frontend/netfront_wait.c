@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "frontend/netfront_int.h"
+#include "hypercall/clock.h"
 
 /* Who waits for room is woken when there is some worth waking for: less than
  * what is on a full ring, with as few buffers as there can be. */
@@ -57,7 +58,7 @@ bool netfront_arm(struct netfront_queue *q)
 int netfront_wait(struct netfront_queue *q, unsigned int max,
 		  netfront_receive_cb receive, void *user, int timeout_ms)
 {
-	uint64_t start = front_now_us();
+	uint64_t start = clock_us();
 	bool was_starved = q->tx_starved;
 	int n;
 

@@ -14,8 +14,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "hypercall/clock.h"
 
 #define LINE_MAX_BYTES 1024u
 
@@ -94,18 +95,10 @@ void log_line(enum log_level level, const char *who, const char *fmt, ...)
 	errno = saved;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
-}
-
 bool log_limit_ok(struct log_limit *l, uint32_t burst, uint32_t interval_ms,
 		  uint32_t *missed)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	*missed = 0;
 	if (!l->since_ms || now - l->since_ms >= interval_ms) {

@@ -16,20 +16,12 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "hypercall/clock.h"
 #include "tools/xenlocal.h"
 
 #define MAX_FOUND 4096
-
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
 
 /* Start time in clock ticks; 0 if it is gone or only waits to be reaped. */
 static unsigned long long start_time(pid_t pid)
@@ -201,11 +193,11 @@ int proc_wait_ready(const struct proc *p, int fd, int timeout_ms)
 /* Waits until all of fds[] (some -1) are readable, that is, ended. */
 static bool all_ended(struct pollfd *fds, size_t nr, int timeout_ms)
 {
-	long long until = now_ms() + timeout_ms;
+	long long until = (long long)clock_ms() + timeout_ms;
 	bool left;
 
 	for (;;) {
-		long long wait = until - now_ms();
+		long long wait = until - (long long)clock_ms();
 
 		left = false;
 		for (size_t i = 0; i < nr; i++) {
