@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * A ring: connecting to it, taking requests in batches, publishing responses
- * in batches, stopping.  The order of stores to the journal is in
- * blk_journal.h.
+ * A ring: taking requests in batches, publishing responses in batches,
+ * stopping.  The order of stores to the journal is in blk_journal.h.
  */
 #include "backend/blk_queue.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <xen/io/blkif.h>
 
 #include "backend/blk_queue_priv.h"
+#include "hypercall/clock.h"
 
 #define LOG_BURST       3u
 #define LOG_INTERVAL_MS 10000u
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* ---- logging of what a peer or a store can cause ---- */
 
@@ -76,7 +65,7 @@ void blk_queue_log_failed(struct blk_request *r, int err)
 
 /* ---- answering ---- */
 
-static void put_response(struct blk_queue *q, uint32_t slot_index)
+void blk_queue_put_response(struct blk_queue *q, uint32_t slot_index)
 {
 	struct blk_slot *s = &q->journal.slot[slot_index];
 	struct blk_rsp rsp = {
@@ -105,7 +94,7 @@ static void answer(struct blk_request *r, int status)
 	atomic_store_explicit(&s->state, BLK_SLOT_DONE, memory_order_release);
 	/* a peer that broke the protocol gets nothing written any more */
 	if (!q->broken)
-		put_response(q, (uint32_t)(s - q->journal.slot));
+		blk_queue_put_response(q, (uint32_t)(s - q->journal.slot));
 }
 
 void blk_queue_finish(struct blk_request *r, int status)
@@ -141,7 +130,7 @@ static int publish(struct blk_queue *q)
 		counter_add(&q->stats->events_suppressed, 1);
 	}
 	blk_data_count(q);
-	now = q->loop->now_ns = now_ns();
+	now = q->loop->now_ns = clock_ns();
 	for (i = 0; i < nr; i++) {
 		uint32_t slot = q->unpublished[i];
 		uint64_t taken = q->req[slot].taken_ns;
@@ -292,243 +281,6 @@ static int queue_turn(struct io_poller *p)
 	return us_1 > BLK_POLL_MAX_US + 1 ? -1 : (int)us_1 - 1;
 }
 
-static void on_event(struct evtchn_port *port, void *arg)
-{
-	struct blk_queue *q = arg;
-
-	/* the loop polls before it sleeps again: nothing else to do here */
-	(void)port;
-	counter_add(&q->stats->events_received, 1);
-}
-
-static void on_idle(struct ev_loop *ev, ev_timer *w, int revents)
-{
-	struct blk_queue *q = w->data;
-
-	(void)revents;
-	grant_cache_tick(q->cache, now_ns() / 1000000u);
-	if (!grant_cache_expire(q->cache, BLK_GRANT_IDLE_MS))
-		ev_timer_stop(ev, w);
-	blk_data_count(q);
-}
-
-/* ---- connecting ---- */
-
-static int alloc_tables(struct blk_queue *q, uint32_t nr)
-{
-	size_t reqs = nr * sizeof(struct blk_request);
-	size_t iovs = nr * sizeof(struct iovec[BLK_MAX_INDIRECT_SEGS]);
-	size_t uses = nr * sizeof(struct grant_ref_use[BLK_MAX_INDIRECT_SEGS]);
-	size_t stacks = 3 * nr * sizeof(uint32_t);
-	struct iovec(*iov)[BLK_MAX_INDIRECT_SEGS];
-	struct grant_ref_use(*use)[BLK_MAX_INDIRECT_SEGS];
-	uint32_t i;
-
-	/* address space: pages come when a slot is used so deeply */
-	q->tables_size = reqs + iovs + uses + stacks;
-	q->tables = mmap(NULL, q->tables_size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (q->tables == MAP_FAILED) {
-		q->tables = NULL;
-		return -ENOMEM;
-	}
-	q->req = q->tables;
-	iov = (void *)((char *)q->tables + reqs);
-	use = (void *)((char *)iov + iovs);
-	q->free_slot = (void *)((char *)use + uses);
-	q->unpublished = q->free_slot + nr;
-	q->ready = q->unpublished + nr;
-	for (i = 0; i < nr; i++) {
-		q->req[i].q = q;
-		q->req[i].slot = &q->journal.slot[i];
-		q->req[i].iov = iov[i];
-		q->req[i].use = use[i];
-	}
-	if (q->cfg.persistent)
-		return 0;
-	q->bounce = mmap(NULL, (size_t)nr * BLK_BOUNCE_SLOT,
-			 PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (q->bounce == MAP_FAILED) {
-		q->bounce = NULL;
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static int map_ring(struct blk_queue *q, struct xs_err *err)
-{
-	const struct blk_queue_config *cfg = &q->cfg;
-
-	q->ring_pages = xengnttab_map_domain_grant_refs(
-		q->loop->gnttab, cfg->ring_pages, cfg->fe_domid,
-		q->cfg.ring_ref, PROT_READ | PROT_WRITE);
-	if (!q->ring_pages) {
-		int e = errno ? -errno : -EINVAL;
-
-		xs_err_set(err,
-			   "queue %u: ring reference %u%s of domain %u cannot "
-			   "be mapped: %s",
-			   cfg->index, cfg->ring_ref[0],
-			   cfg->ring_pages > 1 ? " (or a following one)" : "",
-			   cfg->fe_domid, strerror(-e));
-		return e;
-	}
-	return 0;
-}
-
-/* Barriers need the order in which requests were taken; slots have none. */
-static void ready_in_order(struct blk_queue *q, uint32_t slot)
-{
-	const struct blk_slot *s = q->journal.slot;
-	uint32_t age = q->ring.req_cons - s[slot].req_idx;
-	uint32_t at = q->nr_ready++;
-
-	while (at && q->ring.req_cons - s[q->ready[at - 1]].req_idx < age) {
-		q->ready[at] = q->ready[at - 1];
-		at--;
-	}
-	q->ready[at] = slot;
-}
-
-/* Take over what the predecessor left: see blk_journal.h. */
-static void resume(struct blk_queue *q)
-{
-	uint64_t now = now_ns();
-	uint32_t i;
-
-	for (i = 0; i < q->journal.nr_slots; i++) {
-		struct blk_slot *s = &q->journal.slot[i];
-
-		if (!blk_slot_is_owed(&q->journal, s)) {
-			atomic_store(&s->state, BLK_SLOT_FREE);
-			q->free_slot[q->nr_free++] = i;
-			continue;
-		}
-		q->req[i].taken_ns = now;
-		counter_add(&q->stats->resumed, 1);
-		if (atomic_load(&s->state) == BLK_SLOT_DONE) {
-			put_response(q, i);
-		} else {
-			ready_in_order(q, i);
-			q->in_flight++;
-		}
-	}
-}
-
-static int attach_ring(struct blk_queue *q, struct xs_err *err)
-{
-	const struct blk_queue_config *cfg = &q->cfg;
-	uint32_t nr = blk_ring_entries(cfg->abi, cfg->ring_pages);
-	uint32_t cons, prod, i;
-	int e;
-
-	if (cfg->resume) {
-		cons = atomic_load(&q->journal.head->req_cons);
-		prod = atomic_load(&q->journal.head->rsp_prod);
-	} else {
-		cons = prod = blk_back_ring_peek_rsp_prod(q->ring_pages);
-	}
-	e = blk_back_ring_init(&q->ring, q->ring_pages, cfg->ring_pages,
-			       cfg->abi, cons, prod);
-	if (e) {
-		xs_err_set(err, "queue %u: impossible ring indices %u and %u",
-			   cfg->index, cons, prod);
-		return e;
-	}
-	if (cfg->resume) {
-		/* the predecessor may have died between journal and ring */
-		blk_back_ring_republish(&q->ring);
-		resume(q);
-		return 0;
-	}
-	blk_journal_start(&q->journal, cons, prod);
-	for (i = nr; i-- > 0;)
-		q->free_slot[q->nr_free++] = i;
-	return 0;
-}
-
-static int open_journal(struct blk_queue *q, struct xs_err *err)
-{
-	const struct blk_queue_config *cfg = &q->cfg;
-	int e = blk_journal_map(&q->journal, cfg->journal_fd, cfg->index,
-				blk_ring_entries(cfg->abi, cfg->ring_pages));
-
-	if (!e && cfg->resume)
-		e = blk_journal_check(&q->journal);
-	if (e)
-		xs_err_set(err, "queue %u: the journal cannot be used: %s",
-			   cfg->index, strerror(-e));
-	return e;
-}
-
-static int open_grants(struct blk_queue *q, struct xs_err *err)
-{
-	int e = grant_cache_create(&q->cache, q->loop->gnttab, q->cfg.fe_domid,
-				   q->cfg.cache_pages, true);
-
-	if (e)
-		xs_err_set(err, "no memory for the grant cache");
-	grant_copy_init(&q->copy, q->loop->gnttab, q->cfg.fe_domid);
-	q->counted.grants_reused = atomic_load(&q->stats->grants_reused);
-	q->counted.grants_mapped = atomic_load(&q->stats->grants_mapped);
-	q->counted.grants_unmapped = atomic_load(&q->stats->grants_unmapped);
-	return e;
-}
-
-static int bind_port(struct blk_queue *q, struct xs_err *err)
-{
-	int e = evtchn_hub_bind_interdomain(q->loop->hub, q->cfg.fe_domid,
-					    q->cfg.event_channel, on_event, q,
-					    &q->port);
-
-	if (e)
-		xs_err_set(err,
-			   "queue %u: event channel %u of domain %u cannot be "
-			   "bound: %s",
-			   q->cfg.index, q->cfg.event_channel, q->cfg.fe_domid,
-			   strerror(-e));
-	return e;
-}
-
-int blk_queue_open(struct blk_queue **out, const struct blk_queue_config *cfg,
-		   struct xs_err *err)
-{
-	struct blk_queue *q = calloc(1, sizeof(*q));
-	int e;
-
-	if (!q) {
-		xs_err_set(err, "no memory for a queue");
-		return -ENOMEM;
-	}
-	q->cfg = *cfg;
-	q->limits = cfg->limits;
-	q->stats = cfg->stats;
-	q->loop = cfg->loop;
-	ev_init(&q->idle, on_idle);
-	q->idle.repeat = BLK_GRANT_IDLE_MS / 1000.0 / 2;
-	q->idle.data = q;
-	e = open_journal(q, err);
-	if (!e)
-		e = alloc_tables(q, q->journal.nr_slots);
-	if (!e)
-		e = open_grants(q, err);
-	if (!e)
-		e = store_attach(&q->store, cfg->store, q->loop, err);
-	if (!e)
-		e = map_ring(q, err);
-	if (!e)
-		e = attach_ring(q, err);
-	if (!e)
-		e = bind_port(q, err);
-	if (e) {
-		blk_queue_close(q);
-		return e;
-	}
-	*out = q;
-	return 0;
-}
-
 void blk_queue_start(struct blk_queue *q)
 {
 	q->poller.poll = queue_poll;
@@ -581,29 +333,6 @@ void blk_queue_stop(struct blk_queue *q, bool abort)
 		store_cancel(&q->store);
 	}
 	tell_when_stopped(q);
-}
-
-void blk_queue_close(struct blk_queue *q)
-{
-	if (!q)
-		return;
-	ev_timer_stop(q->loop->ev, &q->idle);
-	if (q->poller.poll)
-		io_loop_del_poller(q->loop, &q->poller);
-	evtchn_port_close(q->port);
-	if (q->store.ops)
-		store_detach(&q->store);
-	grant_cache_destroy(q->cache);
-	if (q->ring_pages)
-		xengnttab_unmap(q->loop->gnttab, q->ring_pages,
-				q->cfg.ring_pages);
-	if (q->bounce)
-		munmap(q->bounce,
-		       (size_t)q->journal.nr_slots * BLK_BOUNCE_SLOT);
-	if (q->tables)
-		munmap(q->tables, q->tables_size);
-	blk_journal_unmap(&q->journal);
-	free(q);
 }
 
 void blk_queue_set_size(struct blk_queue *q, uint64_t nr_sects_512)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside a queue: shared by blk_queue.c (ring), blk_request.c (one request's
- * way through the store) and blk_data.c (its pages). */
+/* Inside a queue: shared by blk_queue.c (ring), blk_queue_open.c (connecting to
+ * it), blk_request.c (one request's way through the store) and blk_data.c (its
+ * pages). */
 #ifndef XENSPLIT_BACKEND_BLK_QUEUE_PRIV_H
 #define XENSPLIT_BACKEND_BLK_QUEUE_PRIV_H
 
@@ -101,6 +102,8 @@ void blk_data_release(struct blk_request *r);
 void blk_data_count(struct blk_queue *q);
 
 /* blk_queue.c */
+/* The slot's answer into the ring; it is published with the next batch. */
+void blk_queue_put_response(struct blk_queue *q, uint32_t slot_index);
 /* The request is over: answer with status (BLKIF_RSP_*), free the slot. */
 void blk_queue_finish(struct blk_request *r, int status);
 /* For the log, rate limited. */

@@ -135,8 +135,8 @@ $(eval $(call unit_test,worker_proto,$(BUILD)/backend/worker_proto.o))
 
 # Twice: the real objects, killed at any moment; and objects that call
 # store_hooks.c before each store, which takes ThreadSanitizer's place.
-RESUME_OWN := backend/blk_queue backend/blk_request backend/blk_data \
-	ring/blk_ring ring/blk_abi
+RESUME_OWN := backend/blk_queue backend/blk_queue_open \
+	backend/blk_request backend/blk_data ring/blk_ring ring/blk_abi
 RESUME_TEST := $(UNIT)/blk_resume.o $(UNIT)/resume_world.o \
 	$(UNIT)/fake_gnttab.o \
 	$(BUILD)/backend/blk_journal.o $(BUILD)/backend/blk_stats.o \
