@@ -2,20 +2,26 @@
 /* See placement.h. */
 #include "backend/placement.h"
 
-#define VOTES      8u /* events in a row from one CPU */
-#define BUSY_DONE  16u
-#define COUNT_NS   1000000u
-#define SETTLE_NS  300000u /* the frontend must notice, too */
-#define NR_SLICES  4u
-#define FIRST_NS   10000000u   /* load goes on for so long: worth a trial */
-#define LAST_NS    2000000000u /* between trials that changed nothing */
-#define IDLE_NS    100000000u  /* what was learnt is forgotten then */
+#define VOTES     8u /* events in a row from one CPU */
+#define BUSY_DONE 16u
+#define COUNT_NS  1000000u
+#define SETTLE_NS 300000u /* the frontend must notice, too */
+#define NR_SLICES 4u
+#define FIRST_NS  10000000u   /* load goes on for so long: worth a trial */
+#define LAST_NS   2000000000u /* between trials that changed nothing */
+#define IDLE_NS   100000000u  /* what was learnt is forgotten then */
+/* What being apart must do of both together to win: an eighth more. */
+#define APART_WINS (9.0 / 17)
 #define REFUSED_NS 1000000000u
 
 void placement_init(struct placement *p)
 {
 	*p = (struct placement){
-		.cpu = -1, .candidate = -1, .interval_ns = FIRST_NS};
+		.cpu = -1,
+		.candidate = -1,
+		.share = -1,
+		.interval_ns = FIRST_NS,
+	};
 }
 
 static void count_from(struct placement *p, uint64_t now)
@@ -54,9 +60,19 @@ static void begin_slice(struct placement *p, uint64_t now)
 	count_from(p, now);
 }
 
+/* A trial is short and the load uneven, so that one alone says little: half of
+ * what counts is from those before it. */
+static bool together_is_better(struct placement *p)
+{
+	double share = p->best[0] / (p->best[0] + p->best[1]);
+
+	p->share = p->share < 0 ? share : (p->share + share) / 2;
+	return p->share < APART_WINS;
+}
+
 static enum placement_move end_trial(struct placement *p, uint64_t now)
 {
-	bool together = p->best[0] < 1.25 * p->best[1];
+	bool together = together_is_better(p);
 
 	p->slice = 0;
 	p->busy = false;
@@ -116,6 +132,7 @@ enum placement_move placement_turn(struct placement *p,
 	bool sure = vote(p, l->peer_cpu);
 
 	if (l->slept_ns >= IDLE_NS) {
+		p->share = -1;
 		p->interval_ns = FIRST_NS;
 		p->next_trial_ns = l->now_ns + FIRST_NS;
 		p->slice = 0;

@@ -7,9 +7,9 @@
  * stand still whenever either is taken away.  On the other hand two CPUs do
  * more than one.  What is better depends on the machine, the load and the
  * store, so it is tried: while there is much to do, now and then, a millisecond
- * each way, twice; together wins unless apart does a quarter more.  While there
- * is little to do the thread sleeps between requests and goes where it is
- * woken from.
+ * each way, twice; together wins unless apart does an eighth more, of late.
+ * While there is little to do the thread sleeps between requests and goes where
+ * it is woken from.
  *
  * Only the decision is here, which is pure; io_loop.c moves the thread.  The
  * CPU is what the peer says (hypercall/evtchn_peer.h): a peer that lies makes
@@ -36,6 +36,7 @@ struct placement {
 	uint64_t next_trial_ns, interval_ns;
 	uint32_t slice;         /* of a trial, from 1; 0: none */
 	double best[2];         /* done a ns, apart and together */
+	double share;           /* what apart did of both, of late; < 0: none */
 	bool settling, started; /* together when the trial began */
 };
 

@@ -154,6 +154,27 @@ START_TEST(what_is_better_changes)
 }
 END_TEST
 
+/* Every other trial says that it makes no difference; all of them say that it
+ * does. */
+START_TEST(a_load_that_is_uneven)
+{
+	unsigned int trials, before;
+
+	together = 500;
+	for (trials = 0; trials < 6; trials++) {
+		apart = trials % 2 ? 540 : 650;
+		while (!placement_tries(&p))
+			load(1);
+		while (placement_tries(&p))
+			load(1);
+		ck_assert(!p.together);
+	}
+	before = nr_moves;
+	load(5);
+	ck_assert_uint_eq(nr_moves, before);
+}
+END_TEST
+
 /* A pause is no trial's result. */
 START_TEST(a_trial_is_interrupted)
 {
@@ -243,6 +264,7 @@ int main(void)
 	tcase_add_test(tc, two_cpus_do_more);
 	tcase_add_test(tc, two_cpus_do_no_more);
 	tcase_add_test(tc, what_is_better_changes);
+	tcase_add_test(tc, a_load_that_is_uneven);
 	tcase_add_test(tc, a_trial_is_interrupted);
 	tcase_add_test(tc, refused);
 	tcase_add_test(tc, join_and_part);
