@@ -129,8 +129,7 @@ void front_events_consume(struct front_events *ev)
 	consume_ports(ev);
 }
 
-/* The backend cannot answer while we spin on its CPU. */
-static bool backend_is_here(struct front_events *ev)
+bool front_events_backend_is_here(const struct front_events *ev)
 {
 	int port = atomic_load_explicit(&ev->port, memory_order_relaxed);
 
@@ -149,7 +148,8 @@ bool front_events_spin(struct front_events *ev, front_ready_fn ready, void *arg)
 	do {
 		if (ready(arg))
 			return true;
-		if (++turns == TURNS_BEFORE_LOOK && backend_is_here(ev))
+		if (++turns == TURNS_BEFORE_LOOK &&
+		    front_events_backend_is_here(ev))
 			return false;
 		__builtin_ia32_pause();
 	} while (clock_us() < until);

@@ -55,6 +55,9 @@ void front_events_consume(struct front_events *ev);
 /* Is there something to do?  Cheap; called often. */
 typedef bool (*front_ready_fn)(void *arg);
 
+/* Does the backend run on this CPU, as far as is known?  It cannot answer while
+ * we spin on it. */
+bool front_events_backend_is_here(const struct front_events *ev);
 /* Spin for as long as has paid off lately, and not where it keeps the backend
  * from running; true when ready. */
 bool front_events_spin(struct front_events *ev, front_ready_fn ready,

@@ -143,6 +143,10 @@ int netfront_wait(struct netfront_queue *q, unsigned int max,
  * instead. */
 int netfront_fd(struct netfront_queue *q);
 bool netfront_arm(struct netfront_queue *q);
+/* For one who polls for a while before sleeping: does the backend run on this
+ * thread's CPU?  Then polling only keeps it from working.  False where that
+ * cannot be known, as on Xen itself. */
+bool netfront_backend_is_here(const struct netfront_queue *q);
 
 /* Frames a queue could still put (each of one slot). */
 unsigned int netfront_send_room(struct netfront_queue *q);

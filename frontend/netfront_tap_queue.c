@@ -325,7 +325,8 @@ static int run(struct tap_queue *tq)
 			last = clock_us();
 			continue;
 		}
-		if (tq->spin_us && clock_us() - last < tq->spin_us)
+		if (tq->spin_us && clock_us() - last < tq->spin_us &&
+		    !netfront_backend_is_here(tq->q))
 			continue;
 		if (!sleep_now(tq))
 			return 0;

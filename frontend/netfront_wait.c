@@ -55,6 +55,11 @@ bool netfront_arm(struct netfront_queue *q)
 	return arm(q);
 }
 
+bool netfront_backend_is_here(const struct netfront_queue *q)
+{
+	return front_events_backend_is_here(&q->events);
+}
+
 int netfront_wait(struct netfront_queue *q, unsigned int max,
 		  netfront_receive_cb receive, void *user, int timeout_ms)
 {
