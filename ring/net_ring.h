@@ -262,6 +262,7 @@ static inline void net_back_words(struct net_back_ring *r, uint32_t nr_ents,
 		}
 		r->replays = false;
 	}
+#pragma GCC unroll 4
 	for (i = 0; i < nr; i++)
 		kept[i] = word[i] = shm_load_u32(from + i);
 	net_journal_step(r);
@@ -307,7 +308,7 @@ static inline void net_back_rx_put(struct net_back_ring *r,
 static inline void net_back_tx_prefetch(const struct net_back_ring *r,
 					uint32_t ahead)
 {
-	__builtin_prefetch(
+	shm_prefetch_write(
 		net_slot(r->shared, NET_TX_SLOT, r->req_cons + ahead));
 }
 

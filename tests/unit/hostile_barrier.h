@@ -77,6 +77,12 @@ static inline void shm_store_release(void *p, uint32_t val)
 	shm_store_u32(p, val);
 }
 
+/* No load: nothing comes of it that could be looked at. */
+static inline void shm_prefetch_write(const void *p)
+{
+	(void)p;
+}
+
 static inline void shm_full_barrier(void)
 {
 	void (*peer)(void) = at_barrier;
