@@ -64,8 +64,11 @@ static void begin_slice(struct placement *p, uint64_t now)
  * what counts is from those before it. */
 static bool together_is_better(struct placement *p)
 {
-	double share = p->best[0] / (p->best[0] + p->best[1]);
+	double both = p->best[0] + p->best[1], share;
 
+	if (!(both > 0))
+		return p->started; /* the load ended: nothing was learnt */
+	share = p->best[0] / both;
 	p->share = p->share < 0 ? share : (p->share + share) / 2;
 	return p->share < APART_WINS;
 }

@@ -175,6 +175,20 @@ START_TEST(a_load_that_is_uneven)
 }
 END_TEST
 
+/* What comes of a trial with nothing to do is not what counts from then on. */
+START_TEST(a_trial_of_nothing)
+{
+	while (!placement_tries(&p))
+		turn(100 * US, 5 * US, 100, true);
+	while (placement_tries(&p))
+		turn(100 * US, 5 * US, 0, true);
+	apart = 300;
+	together = 1000;
+	load(3000);
+	ck_assert(p.together);
+}
+END_TEST
+
 /* A pause is no trial's result. */
 START_TEST(a_trial_is_interrupted)
 {
@@ -265,6 +279,7 @@ int main(void)
 	tcase_add_test(tc, two_cpus_do_no_more);
 	tcase_add_test(tc, what_is_better_changes);
 	tcase_add_test(tc, a_load_that_is_uneven);
+	tcase_add_test(tc, a_trial_of_nothing);
 	tcase_add_test(tc, a_trial_is_interrupted);
 	tcase_add_test(tc, refused);
 	tcase_add_test(tc, join_and_part);
