@@ -495,6 +495,35 @@ START_TEST(a_storm_of_events_costs_little)
 }
 END_TEST
 
+static int backend_cpu;
+
+static int peer_cpu(xenevtchn_handle *xce, evtchn_port_t port)
+{
+	(void)xce;
+	(void)port;
+	return backend_cpu;
+}
+
+START_TEST(where_the_backend_is)
+{
+	cpu_set_t one;
+	int cpu = sched_getcpu();
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	q->events.peer.cpu = NULL;
+	ck_assert(!netfront_backend_is_here(q));
+	q->events.peer.cpu = peer_cpu;
+	backend_cpu = -1;
+	ck_assert(!netfront_backend_is_here(q));
+	backend_cpu = cpu;
+	ck_assert(netfront_backend_is_here(q));
+	backend_cpu = cpu + 1;
+	ck_assert(!netfront_backend_is_here(q));
+}
+END_TEST
+
 /* ---- a backend that goes and comes back ---- */
 
 START_TEST(comes_back_with_new_rings)
@@ -568,6 +597,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, sleeps_until_a_frame_comes);
 	tcase_add_test(tc, sleeps_until_there_is_room);
 	tcase_add_test(tc, a_storm_of_events_costs_little);
+	tcase_add_test(tc, where_the_backend_is);
 	tcase_add_test(tc, comes_back_with_new_rings);
 	tcase_add_test(tc, takes_fewer_buffers_where_sharing_is_limited);
 }
