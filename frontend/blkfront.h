@@ -133,6 +133,10 @@ int blkfront_wait(struct blkfront_queue *q, int timeout_ms);
  * means poll again instead of sleeping. */
 int blkfront_fd(struct blkfront_queue *q);
 bool blkfront_arm(struct blkfront_queue *q);
+/* For one who polls for a while before sleeping: does the backend run on this
+ * thread's CPU?  Then polling only keeps it from working.  False where that
+ * cannot be known, as on Xen itself. */
+bool blkfront_backend_is_here(const struct blkfront_queue *q);
 
 /* Synchronously, on queue q, through bounce buffers of the library's where buf
  * is not a shared one; any length and alignment.  A write that begins or ends

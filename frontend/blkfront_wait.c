@@ -26,6 +26,11 @@ int blkfront_fd(struct blkfront_queue *q)
 	return q->events.poll_fd;
 }
 
+bool blkfront_backend_is_here(const struct blkfront_queue *q)
+{
+	return front_events_backend_is_here(&q->events);
+}
+
 bool blkfront_arm(struct blkfront_queue *q)
 {
 	front_events_consume(&q->events);

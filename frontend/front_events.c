@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "frontend/front_events.h"
+#include "frontend/spin.h"
 #include "hypercall/clock.h"
 
 /* A backend that rings without answering is listened to less and less. */
@@ -156,18 +157,6 @@ bool front_events_spin(struct front_events *ev, front_ready_fn ready, void *arg)
 	return false;
 }
 
-/* Spin longer if that would have caught the answer, else shorter. */
-static void adapt_spin(struct front_events *ev, uint64_t slept_us)
-{
-	if (slept_us < ev->poll_us) {
-		ev->spin_us = ev->spin_us ? ev->spin_us * 2 : 4;
-		if (ev->spin_us > ev->poll_us)
-			ev->spin_us = ev->poll_us;
-	} else {
-		ev->spin_us /= 2;
-	}
-}
-
 /* Without the event channel; true when that is all there is to do now. */
 static bool sleep_deaf(struct front_events *ev, front_ready_fn ready, void *arg,
 		       int timeout_ms)
@@ -210,6 +199,7 @@ int front_events_sleep(struct front_events *ev, front_ready_fn ready, void *arg,
 		ev->empty_events++;
 	}
 	if (nr > 0)
-		adapt_spin(ev, clock_us() - before);
+		ev->spin_us = spin_after_sleep(ev->spin_us, ev->poll_us,
+					       clock_us() - before);
 	return nr;
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "frontend/nbdkit_queue.h"
+#include "frontend/spin.h"
 #include "hypercall/clock.h"
 
 /* Of one call: pieces in flight, and their size. */
@@ -113,6 +114,8 @@ static int spin(struct nbd_queue *nq)
 	uint64_t until = clock_us() + nq->spin_us;
 	int n = 0;
 
+	if (blkfront_backend_is_here(nq->q))
+		return 0;
 	while (nq->spin_us && !n && clock_us() < until) {
 		pthread_mutex_unlock(&nq->lock);
 		__builtin_ia32_pause();
@@ -120,18 +123,6 @@ static int spin(struct nbd_queue *nq)
 		n = blkfront_poll(nq->q);
 	}
 	return n;
-}
-
-/* Poll longer next time if that would have spared this sleep. */
-static void adapt(struct nbd_queue *nq, uint64_t slept_us)
-{
-	if (slept_us >= nq->poll_us) {
-		nq->spin_us /= 2;
-		return;
-	}
-	nq->spin_us = nq->spin_us ? nq->spin_us * 2 : 4;
-	if (nq->spin_us > nq->poll_us)
-		nq->spin_us = nq->poll_us;
 }
 
 static void sleep_on_disk(struct nbd_queue *nq)
@@ -145,7 +136,8 @@ static void sleep_on_disk(struct nbd_queue *nq)
 	before = clock_us();
 	poll(&fd, 1, -1);
 	pthread_mutex_lock(&nq->lock);
-	adapt(nq, clock_us() - before);
+	nq->spin_us = spin_after_sleep(nq->spin_us, nq->poll_us,
+				       clock_us() - before);
 }
 
 static void poll_for_all(struct nbd_queue *nq, struct call *c)

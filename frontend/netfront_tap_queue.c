@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "frontend/netfront_tap.h"
+#include "frontend/spin.h"
 #include "hypercall/clock.h"
 #include "ring/net_csum.h"
 
@@ -261,18 +262,6 @@ static void sync_info(struct tap_queue *tq)
 		tq->mtu = info.mtu;
 }
 
-/* Spin longer if that would have caught the next frame, else shorter. */
-static void adapt(struct tap_queue *tq, uint64_t slept_us)
-{
-	if (slept_us < tq->poll_us) {
-		tq->spin_us = tq->spin_us ? tq->spin_us * 2 : 4;
-		if (tq->spin_us > tq->poll_us)
-			tq->spin_us = tq->poll_us;
-	} else {
-		tq->spin_us /= 2;
-	}
-}
-
 /* False: it is time to stop. */
 static bool sleep_now(struct tap_queue *tq)
 {
@@ -289,7 +278,8 @@ static bool sleep_now(struct tap_queue *tq)
 	count(&tq->sleeps);
 	if (poll(fds, 3, -1) < 0)
 		return true;
-	adapt(tq, clock_us() - before);
+	tq->spin_us = spin_after_sleep(tq->spin_us, tq->poll_us,
+				       clock_us() - before);
 	if (fds[1].revents)
 		sync_info(tq);
 	return !fds[0].revents;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/spin.h"
 #include "tests/unit/front_fixture.h"
 
 /* ---- encoding ---- */
@@ -280,6 +281,26 @@ START_TEST(event_when_armed)
 }
 END_TEST
 
+START_TEST(spins_as_long_as_it_pays)
+{
+	uint32_t us = 0;
+	int i;
+
+	us = spin_after_sleep(us, 50, 49);
+	ck_assert_uint_gt(us, 0);
+	for (i = 0; i < 10; i++)
+		us = spin_after_sleep(us, 50, 49);
+	ck_assert_uint_eq(us, 50);
+	us = spin_after_sleep(us, 50, 50);
+	ck_assert_uint_eq(us, 25);
+	for (i = 0; i < 10; i++)
+		us = spin_after_sleep(us, 50, 1000);
+	ck_assert_uint_eq(us, 0);
+	/* never, where it is not wanted */
+	ck_assert_uint_eq(spin_after_sleep(0, 0, 0), 0);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_test(tc, direct_request);
@@ -291,6 +312,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, ring_full);
 	tcase_add_test(tc, notify_when_asked);
 	tcase_add_test(tc, event_when_armed);
+	tcase_add_test(tc, spins_as_long_as_it_pays);
 }
 
 int main(void)
