@@ -3,6 +3,7 @@
 #
 # xensplit block-attach, block-list, block-detach with a stock Linux guest.
 # limit: 120
+# takes: 20
 
 start_back
 use_guest g1

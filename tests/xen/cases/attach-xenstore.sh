@@ -5,6 +5,7 @@
 # xenstore-write: a file system is made, filled, checked; detached, nothing is
 # left of it.
 # limit: 120
+# takes: 15
 
 start_back
 use_guest g1

@@ -6,6 +6,7 @@
 # line says backend=.  Data go from the guest's pages to the disk and back
 # without a copy, workers are killed meanwhile, and all is given back.
 # limit: 400
+# takes: 160
 # host: iommu
 
 BDF=0000:00:06.0

@@ -3,6 +3,7 @@
 #
 # fstrim in a stock Linux guest frees space in the image.
 # limit: 120
+# takes: 15
 
 start_back
 use_guest g1

@@ -5,6 +5,7 @@
 # 1 MiB, mixed, and with a flush after every few writes; on a file and on a
 # block device.
 # limit: 300
+# takes: 60
 
 start_back
 use_guest g1

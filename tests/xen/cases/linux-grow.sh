@@ -3,6 +3,7 @@
 #
 # An image that grows: the guest sees it, resizes a mounted file system.
 # limit: 120
+# takes: 20
 
 start_back
 use_guest g1

@@ -5,6 +5,7 @@
 # IPv6, segments of TCP seen both ways, two queues, multicast; then again and
 # again, the last time under load.
 # limit: 200
+# takes: 80
 # shellcheck source=tests/xen/dom0/net-lib.sh
 . /host/dom0/net-lib.sh
 

@@ -4,6 +4,7 @@
 # Our frontend in a Linux guest: a NIC of the kernel's xen-netback is taken from
 # xen-netfront and given to netfront-tap.
 # limit: 240
+# takes: 60
 # shellcheck source=tests/xen/dom0/net-lib.sh
 . /host/dom0/net-lib.sh
 

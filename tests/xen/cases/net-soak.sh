@@ -9,7 +9,8 @@
 #
 # Each kind of traffic waits for its answer, and then a while: where traffic
 # keeps the emulated CPUs busy, nothing else gets on.
-# limit: 1050
+# limit: 600
+# takes: 250
 # shellcheck source=tests/xen/dom0/net-lib.sh
 . /host/dom0/net-lib.sh
 

@@ -179,7 +179,7 @@ emulated_ended()
 # Nested virtualization in QEMU's emulation kills such a guest now and then, by a
 # triple fault anywhere.  Nothing of ours is in it, so it may try again.
 until emulated_run; do
-	! is_running hvm && ((++died < 3)) ||
+	! is_running hvm && ((++died < 5)) ||
 		fail "HVM guest ($died died): $(tail -n 20 /host/out/serial)"
 	echo "the HVM guest died; once more"
 done
