@@ -214,14 +214,16 @@ static void before_sleep(struct ev_loop *ev, ev_prepare *w, int revents)
 {
 	struct io_loop *loop = w->data;
 	struct io_loop_private *p = loop->priv;
+	bool more = p->pollers && poll_while_it_pays(loop);
 
 	(void)revents;
+	evtchn_hub_unmask(loop->hub);
 	if (!p->pollers) {
 		ev_idle_stop(ev, &p->awake);
 		p->slept_at_ns = 0;
 		return;
 	}
-	if (poll_while_it_pays(loop) || arm_all(p)) {
+	if (more || arm_all(p)) {
 		ev_idle_start(ev, &p->awake);
 		p->slept_at_ns = 0;
 		return;

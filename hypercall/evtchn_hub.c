@@ -3,8 +3,8 @@
  * Event channels on a libev loop.  See evtchn_hub.h.
  *
  * A port that has fired stays masked in the hypervisor until it is unmasked,
- * so it is read at most once a drain; unmasking happens when the drain has
- * ended.  That bounds a drain by the number of ports, whatever peers do.
+ * so it is read at most once until evtchn_hub_unmask().  That bounds a drain by
+ * the number of ports, whatever peers do.
  */
 #include "hypercall/evtchn_hub.h"
 
@@ -26,9 +26,9 @@ struct evtchn_port {
 	evtchn_cb cb;
 	void *arg;
 	uint32_t number;
-	bool closed;                /* freed when the drain ends */
+	bool closed;                /* and fired: freed when unmasking */
 	bool fired;                 /* on the list of ports to unmask */
-	struct evtchn_port *next;   /* in its bucket; in the dead list */
+	struct evtchn_port *next;   /* in its bucket */
 	struct evtchn_port *unmask; /* in the list of ports to unmask */
 };
 
@@ -40,7 +40,8 @@ struct evtchn_hub {
 	struct evtchn_peer peer;
 	int peer_cpu; /* of the last event */
 	uint64_t events;
-	struct evtchn_port *dead; /* closed while draining */
+	struct evtchn_port *unmask;  /* fired */
+	uint32_t nr_ports, nr_fired; /* open; of these */
 	struct evtchn_port *buckets[NR_BUCKETS];
 };
 
@@ -58,22 +59,26 @@ static struct evtchn_port *hub_find(struct evtchn_hub *hub, uint32_t number)
 	return p;
 }
 
-/* Cheaper than asking for an event in vain. */
+/* Cheaper than asking for an event in vain.  There is none if all are masked.
+ */
 static bool hub_readable(struct evtchn_hub *hub)
 {
 	struct pollfd pfd = {.fd = xenevtchn_fd(hub->xce), .events = POLLIN};
 
-	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLIN);
+	return hub->nr_fired < hub->nr_ports && poll(&pfd, 1, 0) == 1 &&
+	       (pfd.revents & POLLIN);
 }
 
-static void hub_free_dead(struct evtchn_hub *hub)
+static void hub_deliver(struct evtchn_hub *hub, struct evtchn_port *p)
 {
-	struct evtchn_port *p;
-
-	while ((p = hub->dead)) {
-		hub->dead = p->next;
-		free(p);
-	}
+	hub->events++;
+	if (hub->peer.cpu)
+		hub->peer_cpu = hub->peer.cpu(hub->xce, p->number);
+	p->fired = true;
+	hub->nr_fired++;
+	p->unmask = hub->unmask;
+	hub->unmask = p;
+	p->cb(p, p->arg);
 }
 
 /* readable: the descriptor is said to be; not asked again, then, which would
@@ -81,7 +86,7 @@ static void hub_free_dead(struct evtchn_hub *hub)
  * (hub_open). */
 static int hub_drain(struct evtchn_hub *hub, bool readable)
 {
-	struct evtchn_port *unmask = NULL, *p;
+	struct evtchn_port *p;
 	int nr = 0;
 
 	if (hub->draining)
@@ -101,23 +106,27 @@ static int hub_drain(struct evtchn_hub *hub, bool readable)
 			p->cb(p, p->arg);
 			break;
 		}
-		hub->events++;
-		if (hub->peer.cpu)
-			hub->peer_cpu = hub->peer.cpu(hub->xce, p->number);
-		p->fired = true;
-		p->unmask = unmask;
-		unmask = p;
-		p->cb(p, p->arg);
+		hub_deliver(hub, p);
 		nr++;
 	}
-	for (p = unmask; p; p = p->unmask) {
-		p->fired = false;
-		if (!p->closed)
-			xenevtchn_unmask(hub->xce, p->number);
-	}
 	hub->draining = false;
-	hub_free_dead(hub);
 	return nr;
+}
+
+void evtchn_hub_unmask(struct evtchn_hub *hub)
+{
+	struct evtchn_port *p;
+
+	while ((p = hub->unmask)) {
+		hub->unmask = p->unmask;
+		if (p->closed) {
+			free(p);
+			continue;
+		}
+		p->fired = false;
+		hub->nr_fired--;
+		xenevtchn_unmask(hub->xce, p->number);
+	}
 }
 
 uint64_t evtchn_hub_events(const struct evtchn_hub *hub)
@@ -194,6 +203,7 @@ void evtchn_hub_close(struct evtchn_hub *hub)
 		while (hub->buckets[i])
 			evtchn_port_close(hub->buckets[i]);
 	}
+	evtchn_hub_unmask(hub); /* frees those that had fired */
 	ev_ref(hub->loop);
 	ev_io_stop(hub->loop, &hub->io);
 	xenevtchn_close(hub->xce);
@@ -219,6 +229,7 @@ static int hub_add(struct evtchn_hub *hub, xenevtchn_port_or_error_t number,
 	p->number = (uint32_t)number;
 	p->next = *hub_bucket(hub, p->number);
 	*hub_bucket(hub, p->number) = p;
+	hub->nr_ports++;
 	*port = p;
 	return 0;
 }
@@ -252,13 +263,13 @@ void evtchn_port_close(struct evtchn_port *port)
 		link = &(*link)->next;
 	*link = port->next;
 	xenevtchn_unbind(hub->xce, port->number);
-	port->closed = true;
-	if (!hub->draining) {
+	hub->nr_ports--;
+	if (!port->fired) {
 		free(port);
 		return;
 	}
-	port->next = hub->dead;
-	hub->dead = port;
+	hub->nr_fired--;
+	port->closed = true;
 }
 
 uint32_t evtchn_port_number(const struct evtchn_port *port)

@@ -3,10 +3,13 @@
  * Event channels on a libev loop: one xenevtchn handle, many ports, a callback
  * a port.
  *
- * A port's callback runs while the port is masked; it is unmasked after the
- * callback has returned, so a peer that rings in a storm costs one callback a
- * loop turn and not more.  A port may be closed from within its callback, or
- * any other's.  Events of ports that are closed already are dropped.
+ * A port's callback runs while the port is masked, and it stays masked until
+ * evtchn_hub_unmask(), which the owner of the loop calls before the loop sleeps
+ * or goes round again: after what the event asked for has been begun, so that
+ * nobody waits for the unmasking.  A peer that rings in a storm costs one
+ * callback a loop turn and not more.  A port may be closed from within its
+ * callback, or any other's.  Events of ports that are closed already are
+ * dropped.
  *
  * All calls on the loop's thread, except evtchn_port_notify(), which any
  * thread may call while the port is open.
@@ -46,9 +49,10 @@ uint64_t evtchn_hub_events(const struct evtchn_hub *hub);
 int evtchn_hub_peer_cpu(const struct evtchn_hub *hub);
 /* The loop's thread runs on another CPU now: tell all peers. */
 void evtchn_hub_moved(struct evtchn_hub *hub);
-/* Deliver what is pending now without waiting for the loop (a poller that is
- * about to find work anyway uses it to consume the event).  Returns the number
+/* Deliver what is pending now without waiting for the loop.  Returns the number
  * of callbacks run. */
 int evtchn_hub_drain(struct evtchn_hub *hub);
+/* Unmask the ports that have fired; what rang meanwhile is pending then. */
+void evtchn_hub_unmask(struct evtchn_hub *hub);
 
 #endif
