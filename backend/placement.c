@@ -8,10 +8,12 @@
 #define SETTLE_NS 300000u /* the frontend must notice, too */
 #define NR_SLICES 4u
 #define FIRST_NS  10000000u   /* load goes on for so long: worth a trial */
-#define LAST_NS   2000000000u /* between trials that changed nothing */
+#define LAST_NS   2000000000u /* trials are not made rarer than that */
 #define IDLE_NS   100000000u  /* what was learnt is forgotten then */
 /* What being apart must do of both together to win: an eighth more. */
 #define APART_WINS (9.0 / 17)
+/* Two slices in one place that differ by more are not of one load. */
+#define UNEVEN     4.0
 #define REFUSED_NS 1000000000u
 
 void placement_init(struct placement *p)
@@ -64,28 +66,42 @@ static void begin_slice(struct placement *p, uint64_t now)
  * what counts is from those before it. */
 static bool together_is_better(struct placement *p)
 {
-	double both = p->best[0] + p->best[1], share;
+	double share = p->best[0] / (p->best[0] + p->best[1]);
 
-	if (!(both > 0))
-		return p->started; /* the load ended: nothing was learnt */
-	share = p->best[0] / both;
 	p->share = p->share < 0 ? share : (p->share + share) / 2;
 	return p->share < APART_WINS;
+}
+
+static void leave_trial(struct placement *p, uint64_t now)
+{
+	p->slice = 0;
+	p->busy = false;
+	count_from(p, now);
+	p->next_trial_ns = now + p->interval_ns;
 }
 
 static enum placement_move end_trial(struct placement *p, uint64_t now)
 {
 	bool together = together_is_better(p);
 
-	p->slice = 0;
-	p->busy = false;
-	count_from(p, now);
 	if (together != p->started)
 		p->interval_ns = FIRST_NS;
 	else if (p->interval_ns < LAST_NS)
 		p->interval_ns *= 4;
-	p->next_trial_ns = now + p->interval_ns;
+	leave_trial(p, now);
 	return together == p->together ? PLACEMENT_STAY : move(p, together);
+}
+
+/* Back where the trial began: did the load end meanwhile, or only begin?  Then
+ * the trial compares two loads and not two places. */
+static bool is_spoilt(struct placement *p, double rate)
+{
+	if (p->slice == 1)
+		p->first = rate;
+	if (p->slice != 3)
+		return false;
+	return !(rate > 0) || rate * UNEVEN < p->first ||
+	       rate > p->first * UNEVEN;
 }
 
 /* The better of two slices counts: others can only make one worse. */
@@ -105,6 +121,10 @@ static enum placement_move go_on_trying(struct placement *p, uint64_t now)
 	rate = (double)p->done / (double)(now - p->begin_ns);
 	if (rate > p->best[p->together])
 		p->best[p->together] = rate;
+	if (is_spoilt(p, rate)) {
+		leave_trial(p, now);
+		return PLACEMENT_STAY;
+	}
 	if (p->slice == NR_SLICES)
 		return end_trial(p, now);
 	begin_slice(p, now);

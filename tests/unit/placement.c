@@ -154,8 +154,8 @@ START_TEST(what_is_better_changes)
 }
 END_TEST
 
-/* Every other trial says that it makes no difference; all of them say that it
- * does. */
+/* Every other trial says that it makes too little difference; all of them say
+ * that it makes enough. */
 START_TEST(a_load_that_is_uneven)
 {
 	unsigned int trials, before;
@@ -175,16 +175,21 @@ START_TEST(a_load_that_is_uneven)
 }
 END_TEST
 
-/* What comes of a trial with nothing to do is not what counts from then on. */
-START_TEST(a_trial_of_nothing)
+/* What comes of a trial whose load ended, in its slice _i or before it, is not
+ * what counts from then on; and the next one is not made to wait. */
+START_TEST(the_load_ends_in_a_trial)
 {
+	unsigned int rest = _i % 2;
+
 	while (!placement_tries(&p))
-		turn(100 * US, 5 * US, 100, true);
+		turn(100 * US, 5 * US, 50, true);
+	while (placement_tries(&p) && p.slice <= (uint32_t)_i / 2)
+		turn(100 * US, 5 * US, 50, true);
 	while (placement_tries(&p))
-		turn(100 * US, 5 * US, 0, true);
-	apart = 300;
-	together = 1000;
-	load(3000);
+		turn(MS, 5 * US, rest, true);
+	apart = 450;
+	together = 500;
+	load(100);
 	ck_assert(p.together);
 }
 END_TEST
@@ -279,7 +284,7 @@ int main(void)
 	tcase_add_test(tc, two_cpus_do_no_more);
 	tcase_add_test(tc, what_is_better_changes);
 	tcase_add_test(tc, a_load_that_is_uneven);
-	tcase_add_test(tc, a_trial_of_nothing);
+	tcase_add_loop_test(tc, the_load_ends_in_a_trial, 0, 8);
 	tcase_add_test(tc, a_trial_is_interrupted);
 	tcase_add_test(tc, refused);
 	tcase_add_test(tc, join_and_part);
