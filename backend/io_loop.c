@@ -217,6 +217,7 @@ static void before_sleep(struct ev_loop *ev, ev_prepare *w, int revents)
 	bool more = p->pollers && poll_while_it_pays(loop);
 
 	(void)revents;
+	/* in every case: a port that stays masked wakes nobody any more */
 	evtchn_hub_unmask(loop->hub);
 	if (!p->pollers) {
 		ev_idle_stop(ev, &p->awake);

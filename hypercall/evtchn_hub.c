@@ -3,8 +3,9 @@
  * Event channels on a libev loop.  See evtchn_hub.h.
  *
  * A port that has fired stays masked in the hypervisor until it is unmasked,
- * so it is read at most once until evtchn_hub_unmask().  That bounds a drain by
- * the number of ports, whatever peers do.
+ * so it is delivered at most once until evtchn_hub_unmask().  That bounds what
+ * one readiness of the descriptor leads to by the number of ports, whatever
+ * peers do.
  */
 #include "hypercall/evtchn_hub.h"
 
@@ -36,7 +37,6 @@ struct evtchn_hub {
 	xenevtchn_handle *xce;
 	struct ev_loop *loop;
 	ev_io io;
-	bool draining;
 	struct evtchn_peer peer;
 	int peer_cpu; /* of the last event */
 	uint64_t events;
@@ -59,8 +59,7 @@ static struct evtchn_port *hub_find(struct evtchn_hub *hub, uint32_t number)
 	return p;
 }
 
-/* Cheaper than asking for an event in vain.  There is none if all are masked.
- */
+/* Cheaper than asking for an event in vain; none can come if all are masked. */
 static bool hub_readable(struct evtchn_hub *hub)
 {
 	struct pollfd pfd = {.fd = xenevtchn_fd(hub->xce), .events = POLLIN};
@@ -81,36 +80,28 @@ static void hub_deliver(struct evtchn_hub *hub, struct evtchn_port *p)
 	p->cb(p, p->arg);
 }
 
-/* readable: the descriptor is said to be; not asked again, then, which would
- * be a system call for each wake-up.  It does not block should that be wrong
- * (hub_open). */
-static int hub_drain(struct evtchn_hub *hub, bool readable)
+/* The descriptor is readable, by its watcher; it does not block should that be
+ * wrong (evtchn_hub_open). */
+static void hub_io(struct ev_loop *loop, ev_io *io, int revents)
 {
+	struct evtchn_hub *hub = io->data;
 	struct evtchn_port *p;
-	int nr = 0;
 
-	if (hub->draining)
-		return 0;
-	hub->draining = true;
-	for (; readable || hub_readable(hub); readable = false) {
+	(void)loop;
+	(void)revents;
+	do {
 		xenevtchn_port_or_error_t number = xenevtchn_pending(hub->xce);
 
 		if (number < 0)
-			break;
+			return;
 		p = hub_find(hub, (uint32_t)number);
-		if (!p)
-			continue;
-		if (p->fired) {
-			/* Masked, and rings: on embedded Xen a peer can do
-			 * that without end, so here it does not go on. */
-			p->cb(p, p->arg);
-			break;
-		}
-		hub_deliver(hub, p);
-		nr++;
-	}
-	hub->draining = false;
-	return nr;
+		/* One that is masked and rings: on embedded Xen a peer can do
+		 * that without end. */
+		if (p && p->fired)
+			return;
+		if (p)
+			hub_deliver(hub, p);
+	} while (hub_readable(hub));
 }
 
 void evtchn_hub_unmask(struct evtchn_hub *hub)
@@ -147,18 +138,6 @@ void evtchn_hub_moved(struct evtchn_hub *hub)
 	for (i = 0; hub->peer.say && i < NR_BUCKETS; i++)
 		for (p = hub->buckets[i]; p; p = p->next)
 			hub->peer.say(hub->xce, p->number);
-}
-
-int evtchn_hub_drain(struct evtchn_hub *hub)
-{
-	return hub_drain(hub, false);
-}
-
-static void hub_io(struct ev_loop *loop, ev_io *io, int revents)
-{
-	(void)loop;
-	(void)revents;
-	hub_drain(io->data, true);
 }
 
 int evtchn_hub_open(struct evtchn_hub **out, struct ev_loop *loop)
@@ -198,7 +177,6 @@ void evtchn_hub_close(struct evtchn_hub *hub)
 {
 	if (!hub)
 		return;
-	assert(!hub->draining);
 	for (unsigned int i = 0; i < NR_BUCKETS; i++) {
 		while (hub->buckets[i])
 			evtchn_port_close(hub->buckets[i]);

@@ -49,9 +49,6 @@ uint64_t evtchn_hub_events(const struct evtchn_hub *hub);
 int evtchn_hub_peer_cpu(const struct evtchn_hub *hub);
 /* The loop's thread runs on another CPU now: tell all peers. */
 void evtchn_hub_moved(struct evtchn_hub *hub);
-/* Deliver what is pending now without waiting for the loop.  Returns the number
- * of callbacks run. */
-int evtchn_hub_drain(struct evtchn_hub *hub);
 /* Unmask the ports that have fired; what rang meanwhile is pending then. */
 void evtchn_hub_unmask(struct evtchn_hub *hub);
 
