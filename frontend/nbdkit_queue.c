@@ -111,12 +111,13 @@ static void sleep_call(struct nbd_queue *nq, struct call *c)
 
 static int spin(struct nbd_queue *nq)
 {
-	uint64_t until = clock_us() + nq->spin_us;
+	uint64_t until;
 	int n = 0;
 
-	if (blkfront_backend_is_here(nq->q))
+	if (!nq->spin_us || blkfront_backend_is_here(nq->q))
 		return 0;
-	while (nq->spin_us && !n && clock_us() < until) {
+	until = clock_us() + nq->spin_us;
+	while (!n && clock_us() < until) {
 		pthread_mutex_unlock(&nq->lock);
 		__builtin_ia32_pause();
 		pthread_mutex_lock(&nq->lock);

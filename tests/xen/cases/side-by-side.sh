@@ -5,7 +5,7 @@
 # kernel's xen-blkback, QEMU's and ours; fio on them in turns, medians, and what
 # CPU domain 0 and the guest used for it (fio's start and end included).  Then the same disk as IDE and as
 # AHCI, emulated by QEMU as xl sets it up, in an HVM guest with the same kernel.
-# limit: 600
+# limit: 900
 # alone: yes
 
 DISK=/dev/vdb
