@@ -94,14 +94,12 @@ static enum placement_move end_trial(struct placement *p, uint64_t now)
 
 /* Back where the trial began: did the load end meanwhile, or only begin?  Then
  * the trial compares two loads and not two places. */
-static bool is_spoilt(struct placement *p, double rate)
+static bool is_spoilt(const struct placement *p, double rate)
 {
-	if (p->slice == 1)
-		p->first = rate;
-	if (p->slice != 3)
-		return false;
-	return !(rate > 0) || rate * UNEVEN < p->first ||
-	       rate > p->first * UNEVEN;
+	double first = p->best[p->started];
+
+	return p->slice == 3 &&
+	       (!(rate > 0) || rate * UNEVEN < first || rate > first * UNEVEN);
 }
 
 /* The better of two slices counts: others can only make one worse. */
@@ -119,12 +117,12 @@ static enum placement_move go_on_trying(struct placement *p, uint64_t now)
 	if (now - p->begin_ns < COUNT_NS)
 		return PLACEMENT_STAY;
 	rate = (double)p->done / (double)(now - p->begin_ns);
-	if (rate > p->best[p->together])
-		p->best[p->together] = rate;
 	if (is_spoilt(p, rate)) {
 		leave_trial(p, now);
 		return PLACEMENT_STAY;
 	}
+	if (rate > p->best[p->together])
+		p->best[p->together] = rate;
 	if (p->slice == NR_SLICES)
 		return end_trial(p, now);
 	begin_slice(p, now);

@@ -36,7 +36,6 @@ struct placement {
 	uint64_t next_trial_ns, interval_ns;
 	uint32_t slice;         /* of a trial, from 1; 0: none */
 	double best[2];         /* done a ns, apart and together */
-	double first;           /* of these, in the first slice */
 	double share;           /* what apart did of both, of late; < 0: none */
 	bool settling, started; /* together when the trial began */
 };
